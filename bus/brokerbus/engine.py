@@ -1,0 +1,320 @@
+"""Runs one Broker: loads it, keeps its session open, and calls its methods in bounded threads."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import logging
+import platform
+import queue
+import threading
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, Optional, Type
+
+from brokerbus import PROTOCOL, limits, methods, model
+from brokerbus.broker import METHODS, WRITES, Broker, Context, implemented
+from brokerbus.errors import (
+    BusError,
+    Expired,
+    InternalError,
+    Unavailable,
+    UnknownMethod,
+    UnknownOutcome,
+    Unsupported,
+)
+from brokerbus.instance import Instance
+from brokerbus.wire import Reply, Request
+
+log = logging.getLogger("brokerbus.engine")
+
+Push = Callable[[str, str, Mapping[str, Any]], None]
+Done = Callable[[Reply], None]
+
+
+def load_broker(entry: str) -> Type[Broker]:
+    """The class named by ``package.module:Class``."""
+    module, _, name = entry.partition(":")
+    found = getattr(importlib.import_module(module), name)
+    if not (isinstance(found, type) and issubclass(found, Broker)):
+        raise TypeError(f"{entry} is no brokerbus.broker.Broker")
+    return found
+
+
+def describe(broker: Type[Broker], name: str = "") -> Dict[str, Any]:
+    """The ``capabilities`` of a broker class; ``name`` is the configuration's name of the broker."""
+    return {
+        "protocol": PROTOCOL,
+        "broker": name or broker.name,
+        "brokerDisplay": broker.display or name or broker.name,
+        "sdk": sdk_version(broker),
+        "python": platform.python_version(),
+        "methods": ["status", "capabilities", *implemented(broker)],
+        "kinds": list(broker.kinds),
+        "regions": list(broker.regions),
+    }
+
+
+def sdk_version(broker: Type[Broker]) -> Optional[str]:
+    """``futu-api 10.11.7108``, as installed; None for a broker without SDK."""
+    if not broker.sdk:
+        return None
+    try:
+        return f"{broker.sdk} {importlib.metadata.version(broker.sdk)}"
+    except importlib.metadata.PackageNotFoundError:
+        return broker.sdk
+
+
+class Engine:
+    """One broker, its session and the threads of its methods; knows no socket.
+
+    ``push`` receives the broker's pushes, ``changed`` is called whenever state or session change, and
+    ``fail`` ends the process: all from any thread.
+    """
+
+    def __init__(
+        self, instance: Instance, entry: str, push: Push, changed: Callable[[], None], fail: Callable[[str], None]
+    ) -> None:
+        self._instance, self._entry = instance, entry
+        self._context = _EngineContext(self, push, fail)
+        self._changed = changed
+        self._broker: Optional[Broker] = None
+        self._lanes: Dict[str, _Lane] = {}
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._keeper = threading.Thread(target=self._keep_session, name="session", daemon=True)
+        self._capabilities: Optional[Dict[str, Any]] = None
+        self.state = "starting"
+        self.session = "unknown"
+        self.reason = "starting"
+
+    def start(self) -> None:
+        """Loads the broker and opens its session, in a thread of its own."""
+        self._keeper.start()
+
+    def stop(self) -> None:
+        """Closes the broker's session; waits for it no longer than STOP_SECONDS."""
+        self._stopping = True
+        self._wake.set()
+        broker = self._broker
+        if broker is not None:
+            closing = threading.Thread(target=_quietly, args=(broker.close,), daemon=True)
+            closing.start()
+            closing.join(limits.STOP_SECONDS / 2)
+
+    @property
+    def capabilities(self) -> Dict[str, Any]:
+        """Raises Unavailable until the broker's module is imported."""
+        if self._capabilities is None:
+            raise Unavailable(f"the worker is starting: {self.reason}", retry_after=limits.RETRY_FIRST_SECONDS)
+        return self._capabilities
+
+    def session_is(self, session: str, reason: str) -> None:
+        """Notes what the broker says of its session."""
+        if session not in model.SESSIONS:
+            raise ValueError(f"session: expected one of {model.SESSIONS}, found {session!r}")
+        with self._lock:
+            before = (self.state, self.session, self.reason)
+            self.session, self.reason = session, reason
+            if session == "up":
+                self.state = "ready"
+            elif self.state == "ready":
+                self.state = "degraded"
+            changed = before != (self.state, self.session, self.reason)
+        if changed:
+            log.info("session %s%s", session, f": {reason}" if reason else "")
+            self._changed()
+
+    # -- calls -------------------------------------------------------------------------------------
+    def submit(self, request: Request, deadline: float, done: Done) -> None:
+        """Has ``done`` called with the reply, once, from any thread; never blocks."""
+        try:
+            call = self._prepare(request, deadline)
+        except BusError as error:
+            done(Reply(request.id, error=error))
+            return
+        run = _Run(request, deadline, call, done)
+        if request.method in self._broker_now().instant:
+            run()
+        else:
+            self._lane(request.method).put(run)
+
+    def _prepare(self, request: Request, deadline: float) -> Callable[[], Any]:
+        if request.method not in METHODS:
+            raise UnknownMethod(f"no method {request.method!r:.60}")
+        broker = self._broker_now()
+        if request.method not in self.capabilities["methods"]:
+            raise Unsupported(f"{broker.display or broker.name} has no {request.method}")
+        arguments = methods.arguments(request.method, request.params, deadline)
+        if self.session == "down" or self.state == "starting":
+            if request.method == "ping":
+                return lambda: {"pong": False}
+            raise Unavailable(f"the broker's session is down: {self.reason}", retry_after=limits.RETRY_MOST_SECONDS)
+        method = getattr(broker, request.method)
+        present = _PRESENT.get(request.method, model.to_plain)
+        if request.method == "place_order":
+            tag = arguments[0].client_order_id
+            return lambda: {"orderId": str(method(*arguments)), "clientOrderId": tag}
+        if request.method == "modify_order":
+            return lambda: (method(*arguments), {"orderId": arguments[0]})[1]
+        return lambda: present(method(*arguments))
+
+    def _broker_now(self) -> Broker:
+        if self._broker is None:
+            raise Unavailable(f"the worker is starting: {self.reason}", retry_after=limits.RETRY_FIRST_SECONDS)
+        return self._broker
+
+    def _lane(self, method: str) -> _Lane:
+        lane = self._lanes.get(method)
+        if lane is None:
+            lane = self._lanes[method] = _Lane(method)
+        return lane
+
+    # -- session -----------------------------------------------------------------------------------
+    def _keep_session(self) -> None:
+        """Loads the broker, then tries until its session is open; the broker keeps it open itself."""
+        try:
+            kind = load_broker(self._entry)
+            self._capabilities = describe(kind, self._instance.broker)
+            broker = kind(self._instance.settings, self._context)
+        except BusError as error:
+            self._context.fail(f"the broker refuses its settings: {error.message}")
+            return
+        except Exception as error:
+            log.exception("the broker did not load")
+            self._context.fail(f"the broker did not load: {type(error).__name__}: {error}")
+            return
+        self._broker = broker
+        self._connect(broker)
+
+    def _connect(self, broker: Broker) -> None:
+        pause = limits.RETRY_FIRST_SECONDS
+        while not self._stopping:
+            self._context.told = False
+            try:
+                broker.connect()
+            except Exception as error:
+                if not isinstance(error, BusError):
+                    log.warning("connect failed", exc_info=True)
+                self._down(str(error) or type(error).__name__)
+                self._wake.wait(pause)
+                pause = min(pause * 2, limits.RETRY_MOST_SECONDS)
+                continue
+            if not self._context.told:
+                self.session_is("up", "")
+            return
+
+    def _down(self, reason: str) -> None:
+        with self._lock:
+            if self.state == "starting":
+                self.state = "degraded"
+        self.session_is("down", reason)
+
+
+class _EngineContext(Context):
+    def __init__(self, engine: Engine, push: Push, fail: Callable[[str], None]) -> None:
+        self._engine, self._push, self._fail = engine, push, fail
+        self.instance = engine._instance.id
+        self.broker = engine._instance.broker
+        self.home = str(_private(engine._instance.home))
+        self.told = False
+
+    def push(self, kind: str, subject: str, data: Mapping[str, Any]) -> None:
+        self._push(kind, subject, data)
+
+    def session(self, state: str, reason: str = "") -> None:
+        self.told = True
+        self._engine.session_is(state, reason)
+
+    def fail(self, reason: str) -> None:
+        self._fail(reason)
+
+
+class _Run:
+    """One call on its way: checks its deadline when its turn comes, and answers once."""
+
+    __slots__ = ("_call", "_deadline", "_done", "_request")
+
+    def __init__(self, request: Request, deadline: float, call: Callable[[], Any], done: Done) -> None:
+        self._request, self._deadline, self._call, self._done = request, deadline, call, done
+
+    def __call__(self) -> None:
+        request = self._request
+        if time.monotonic() >= self._deadline:
+            self._done(Reply(request.id, error=Expired("the deadline passed before the call was started")))
+            return
+        try:
+            result = self._call()
+        except BusError as error:
+            self._done(Reply(request.id, error=error))
+        except (Exception, SystemExit) as error:  # some SDKs call sys.exit, which would end this thread unseen
+            log.exception("%s failed", request.method)
+            self._done(Reply(request.id, error=_defect(request.method, error)))
+        else:
+            self._done(Reply(request.id, result))
+
+    def refuse(self, reason: str) -> None:
+        self._done(Reply(self._request.id, error=Unavailable(reason, retry_after=1.0)))
+
+
+class _Lane:
+    """The threads of one method, made as they are needed, and the bounded queue before them."""
+
+    def __init__(self, method: str) -> None:
+        self._method = method
+        self._queue: queue.SimpleQueue[_Run] = queue.SimpleQueue()
+        self._threads: List[threading.Thread] = []
+        self._idle = threading.Semaphore(0)
+        self._waiting = 0
+        self._lock = threading.Lock()
+
+    def put(self, run: _Run) -> None:
+        with self._lock:
+            if self._waiting >= limits.LANE_QUEUE:
+                full = True
+            else:
+                full = False
+                self._waiting += 1
+                if not self._idle.acquire(blocking=False) and len(self._threads) < limits.LANE_THREADS:
+                    thread = threading.Thread(target=self._work, name=self._method, daemon=True)
+                    self._threads.append(thread)
+                    thread.start()
+        if full:
+            run.refuse(f"{limits.LANE_QUEUE} calls of {self._method} wait already")
+        else:
+            self._queue.put(run)
+
+    def _work(self) -> None:
+        while True:
+            run = self._queue.get()
+            with self._lock:
+                self._waiting -= 1
+            run()
+            self._idle.release()
+
+
+def _defect(method: str, error: BaseException) -> BusError:
+    """What an exception that is no BusError says: about an order nothing, so that is what we say."""
+    text = f"{method}: {type(error).__name__} in the broker's code; the log has it"
+    return UnknownOutcome(text) if method in WRITES else InternalError(text)
+
+
+def _quietly(call: Callable[[], None]) -> None:
+    try:
+        call()
+    except Exception:
+        log.warning("close failed", exc_info=True)
+
+
+def _private(directory: Path) -> Path:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return directory
+
+
+_PRESENT: Dict[str, Callable[[Any], Any]] = {
+    "ping": lambda pong: {"pong": bool(pong)},
+    "quote": lambda quote: quote.to_map(),
+    "market_status": model.market_status_map,
+    "cancel_order": lambda _: {"canceled": True},
+}

@@ -1,0 +1,368 @@
+"""Hosts one broker: a ROUTER that speaks REP, a PUB for its pushes, one owner, and an end with its supervisor.
+
+``main("my_broker:MyBroker")`` is the whole of a worker's ``__main__``. The loop in the main thread never
+calls an SDK: whatever the broker does, requests are read, ``status`` and ``capabilities`` are answered
+and deadlines are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import heapq
+import itertools
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Tuple, Union
+
+import zmq
+
+from brokerbus import broker as brokers
+from brokerbus import engine as engines
+from brokerbus import instance as instances
+from brokerbus import limits, process, wire
+from brokerbus.child import ChildEngine
+from brokerbus.errors import BusError, Expired, InternalError, Unavailable, UnknownOutcome
+from brokerbus.publisher import Publisher
+from brokerbus.wire import Reply, Request, Unreadable
+
+log = logging.getLogger("brokerbus.worker")
+
+MAX_ENVELOPE = 16
+"""Frames of a request: identity, a proxy's envelope, delimiter, body."""
+
+BATCH = 256
+"""Requests read before replies get their turn."""
+
+BEYOND_REPAIR = 70
+"""Exit code of a worker whose SDK cannot be mended within the process (EX_SOFTWARE of sysexits.h)."""
+
+
+class _Call:
+    """A request that a broker works on; answered by whoever comes first, the broker or the deadline."""
+
+    __slots__ = ("answered", "deadline", "envelope", "request")
+
+    def __init__(self, envelope: List[bytes], request: Request, deadline: float) -> None:
+        self.envelope, self.request, self.deadline = envelope, request, deadline
+        self.answered = False
+
+
+class Worker:
+    """One instance being served. ``run`` returns the exit code."""
+
+    def __init__(self, instance: instances.Instance, entry: str, in_child: bool = False) -> None:
+        self._instance = instance
+        self._zmq = zmq.Context()
+        self._epoch = time.time_ns()
+        self._calls: Dict[int, _Call] = {}
+        self._deadlines: List[Tuple[float, int]] = []
+        self._ids = itertools.count()
+        self._replies: Deque[Tuple[Optional[int], Reply, List[bytes]]] = collections.deque()
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._stopping = False
+        self.undeliverable = 0
+        kind: Callable[..., Union[engines.Engine, ChildEngine]] = ChildEngine if in_child else engines.Engine
+        self._engine = kind(instance, entry, self._push, self._changed, self._fail)
+        self._publisher = Publisher(self._zmq, instance.push_address, instance.id, self._epoch, self._status)
+
+    def run(self) -> int:
+        """Serves until SIGTERM or SIGINT."""
+        self._bind()
+        self._engine.start()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        log.info("serving %s (%s), pid %d", self._instance.id, self._instance.broker, os.getpid())
+        while not self._stopping:
+            self._turn(self._pause())
+        self._drain()
+        return 0
+
+    # -- the loop ----------------------------------------------------------------------------------
+    def _bind(self) -> None:
+        self._router = self._zmq.socket(zmq.ROUTER)
+        self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self._router.setsockopt(zmq.MAXMSGSIZE, limits.MAX_BODY_BYTES)
+        self._router.setsockopt(zmq.LINGER, 200)
+        self._router.bind(self._instance.request_address)
+        self._poller = zmq.Poller()
+        self._poller.register(self._router, zmq.POLLIN)
+        self._poller.register(self._wake_read, zmq.POLLIN)
+        self._publisher.start()
+
+    def _turn(self, pause: float) -> None:
+        ready = dict(self._poller.poll(int(pause * 1000) + 1))
+        if self._wake_read in ready:
+            _drain_pipe(self._wake_read)
+        self._send_replies()
+        if self._router in ready:
+            self._receive()
+            self._send_replies()
+        self._expire()
+
+    def _pause(self) -> float:
+        while self._deadlines and self._deadlines[0][1] not in self._calls:
+            heapq.heappop(self._deadlines)
+        return max(0.0, self._deadlines[0][0] - time.monotonic()) if self._deadlines else 1.0
+
+    def _receive(self) -> None:
+        for _ in range(BATCH):
+            try:
+                frames = self._router.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._accept(frames)
+
+    def _accept(self, frames: List[bytes]) -> None:
+        envelope, body = _split(frames)
+        if body is None:
+            self._answer(envelope, Reply("", error=Unreadable("expected the frames: empty, body")))
+            return
+        try:
+            request = wire.decode_request(body)
+        except Unreadable as error:
+            self._answer(envelope, Reply(error.request_id, error=error))
+            return
+        own = _OWN.get(request.method)
+        if own is not None:
+            self._answer_own(envelope, request, own)
+        elif self._stopping:
+            self._answer(envelope, Reply(request.id, error=Unavailable("the worker is stopping", retry_after=1.0)))
+        else:
+            self._submit(envelope, request)
+
+    def _submit(self, envelope: List[bytes], request: Request) -> None:
+        now = time.monotonic()
+        deadline = _bounded(request, now)
+        if deadline <= now:
+            late = Expired(f"the deadline passed {now - deadline:.3f} s before the start")
+            self._answer(envelope, Reply(request.id, error=late))
+            return
+        if len(self._calls) >= limits.MAX_IN_FLIGHT:
+            busy = Unavailable(f"{len(self._calls)} calls are in flight already", retry_after=1.0)
+            self._answer(envelope, Reply(request.id, error=busy))
+            return
+        number = next(self._ids)
+        self._calls[number] = _Call(envelope, request, deadline)
+        heapq.heappush(self._deadlines, (deadline, number))
+        self._engine.submit(request, deadline, _Done(self, number))
+
+    def done(self, number: int, reply: Reply) -> None:
+        """Takes a reply of the engine; any thread."""
+        self._replies.append((number, reply, []))
+        if threading.get_ident() != _MAIN:
+            self._wake()
+
+    def _send_replies(self) -> None:
+        while self._replies:
+            number, reply, envelope = self._replies.popleft()
+            if number is not None:
+                call = self._calls.pop(number, None)
+                if call is None:
+                    continue  # answered at its deadline
+                envelope = call.envelope
+            self._answer(envelope, reply)
+
+    def _expire(self) -> None:
+        """Answers the calls whose deadline has come while their SDK call runs on."""
+        now = time.monotonic()
+        while self._deadlines and self._deadlines[0][0] <= now:
+            _, number = heapq.heappop(self._deadlines)
+            call = self._calls.pop(number, None)
+            if call is not None:
+                self._answer(call.envelope, _unanswered(call.request))
+
+    def _answer_own(self, envelope: List[bytes], request: Request, own: Callable[[Worker], Any]) -> None:
+        try:
+            reply = Reply(request.id, own(self))
+        except BusError as error:
+            reply = Reply(request.id, error=error)
+        self._answer(envelope, reply)
+
+    def _answer(self, envelope: List[bytes], reply: Reply) -> None:
+        try:
+            self._router.send_multipart([*envelope, _encoded(reply)], zmq.NOBLOCK)
+        except zmq.ZMQError:
+            self.undeliverable += 1  # the caller is gone, or reads nothing
+
+    # -- what other threads call -------------------------------------------------------------------
+    def _push(self, kind: str, subject: str, data: Any) -> None:
+        self._publisher.push(kind, subject, data)
+
+    def _changed(self) -> None:
+        self._publisher.status_changed()
+
+    def _fail(self, reason: str) -> None:
+        log.error("this worker ends, to be started anew: %s", reason)
+        self._engine.state, self._engine.reason = "failed", reason
+        self._publisher.stop()
+        logging.shutdown()
+        os._exit(BEYOND_REPAIR)
+
+    def _wake(self) -> None:
+        try:
+            os.write(self._wake_write, b"\0")
+        except BlockingIOError:
+            pass  # the pipe is full: the loop wakes anyway
+
+    def _on_signal(self, number: int, frame: Any) -> None:
+        self._stopping = True
+        self._wake()
+
+    # -- status and the end ------------------------------------------------------------------------
+    def _status(self) -> Dict[str, Any]:
+        engine, pushed = self._engine, self._publisher.last_push
+        return {
+            "state": "stopped" if self._stopping else engine.state,
+            "session": engine.session,
+            "reason": engine.reason or None,
+            "inflight": len(self._calls),
+            "subscriptions": len(self._instance.subscribe),
+            "lastPushAge": None if pushed is None else round(time.monotonic() - pushed, 3),
+            "dropped": self._publisher.dropped,
+            "undeliverable": self.undeliverable,
+            "pid": os.getpid(),
+            "epoch": self._epoch,
+        }
+
+    def capabilities(self) -> Dict[str, Any]:
+        return {"instance": self._instance.id, **self._engine.capabilities}
+
+    def _drain(self) -> None:
+        """Lets calls in flight end, then answers the rest with what is known of them."""
+        until = time.monotonic() + limits.STOP_SECONDS / 2
+        self._publisher.status_changed()
+        while self._calls and time.monotonic() < until:
+            self._turn(0.05)
+        for call in self._calls.values():
+            self._answer(call.envelope, _unanswered(call.request))
+        self._engine.stop()
+        self._publisher.stop()
+        self._router.close()
+        self._zmq.destroy(linger=200)
+
+
+class _Done:
+    """Brings a reply of the engine back to the loop."""
+
+    __slots__ = ("_number", "_worker")
+
+    def __init__(self, worker: Worker, number: int) -> None:
+        self._worker, self._number = worker, number
+
+    def __call__(self, reply: Reply) -> None:
+        self._worker.done(self._number, reply)
+
+
+_MAIN = threading.get_ident()
+
+_OWN: Dict[str, Callable[[Worker], Any]] = {
+    "status": Worker._status,
+    "capabilities": Worker.capabilities,
+}
+"""Methods of the host itself, which no broker can hold up."""
+
+
+def _bounded(request: Request, now: float) -> float:
+    if request.method == "ping":
+        most = limits.PING_SECONDS
+    elif request.deadline is not None:
+        most = limits.MAX_DEADLINE_SECONDS
+    else:
+        most = limits.ORDER_SECONDS if request.method in brokers.WRITES else limits.READ_SECONDS
+    return now + most if request.deadline is None else min(request.deadline, now + most)
+
+
+def _unanswered(request: Request) -> Reply:
+    """What is known when the broker's code has not come back."""
+    if request.method == "ping":
+        return Reply(request.id, {"pong": False})
+    text = f"{request.method}: no answer from the broker before the deadline"
+    if request.method in brokers.WRITES:
+        return Reply(request.id, error=UnknownOutcome(f"{text}; it may have arrived"))
+    return Reply(request.id, error=Unavailable(text, retry_after=1.0))
+
+
+def _encoded(reply: Reply) -> bytes:
+    try:
+        body = wire.encode_reply(reply)
+        if len(body) <= limits.MAX_BODY_BYTES:
+            return body
+        reason = f"the answer has {len(body)} bytes, the bus carries {limits.MAX_BODY_BYTES}"
+    except (TypeError, ValueError, OverflowError) as error:
+        reason = f"the answer cannot be encoded: {type(error).__name__}"
+    log.error("%s", reason)
+    return wire.encode_reply(Reply(reply.id, error=InternalError(reason)))
+
+
+def _split(frames: Sequence[bytes]) -> Tuple[List[bytes], Optional[bytes]]:
+    """The envelope to answer with, and the body; no body when the frames are not a request."""
+    head = list(frames[:MAX_ENVELOPE])
+    for index, frame in enumerate(head[1:], 1):
+        if not frame:
+            return head[: index + 1], frames[index + 1] if len(frames) == index + 2 else None
+    return head[:1], None
+
+
+def _drain_pipe(descriptor: int) -> None:
+    try:
+        while len(os.read(descriptor, 4096)) == 4096:
+            pass
+    except BlockingIOError:
+        pass
+
+
+def main(entry: str, *, in_child: bool = False, argv: Optional[Sequence[str]] = None) -> None:
+    """Serves the instance file named on the command line with the broker class ``module:Class``.
+
+    ``in_child`` runs the broker in a child process: for an SDK that keeps the GIL while it waits.
+    Exits 0 after SIGTERM, 75 when another process serves the instance, 2 on a bad command line.
+    """
+    parser = argparse.ArgumentParser(description="A brokerbus worker: one instance of one broker.")
+    parser.add_argument("instance_file", nargs="?", type=Path, help="the instance file that `brokerbus up` writes")
+    parser.add_argument("--describe", action="store_true", help="print the broker's capabilities as JSON and exit")
+    options = parser.parse_args(argv)
+    if options.describe:
+        print(json.dumps(_description(entry)))
+        return
+    if options.instance_file is None:
+        parser.error("expected an instance file")
+    try:
+        instance = instances.load(options.instance_file)
+    except instances.BadInstanceFile as error:
+        parser.error(str(error))
+    sys.exit(_serve(instance, entry, in_child))
+
+
+def _serve(instance: instances.Instance, entry: str, in_child: bool) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    os.umask(0o077)
+    process.die_with_parent()
+    try:
+        lock = process.InstanceLock(instance.id, instance.run_dir, instance.state_dir)
+    except process.InstanceLocked as error:
+        log.error("%s", error)
+        return process.LOCKED
+    pause = process.pause_after_crashes(instance.run_dir / f"{instance.id}.starts")
+    if pause:
+        log.warning("%d starts in %.0f s: waiting %.0f s", limits.CRASH_STARTS, limits.CRASH_WINDOW_SECONDS, pause)
+        time.sleep(pause)
+    code = Worker(instance, entry, in_child).run()
+    lock.release()
+    logging.shutdown()
+    os._exit(code)  # a thread inside an SDK call must not hold up the end
+
+
+def _description(entry: str) -> Dict[str, Any]:
+    kind = engines.load_broker(entry)
+    settings = {
+        name: {"type": setting.type.__name__, "required": setting.required, "help": setting.help}
+        for name, setting in kind.settings.items()
+    }
+    return {**engines.describe(kind), "settings": settings}

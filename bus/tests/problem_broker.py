@@ -1,0 +1,106 @@
+"""A broker that misbehaves on request: it hangs, raises, keeps the GIL, dies, or answers what it must not."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any, ClassVar, Dict, List, Mapping, Optional, Sequence
+
+from brokerbus import errors, model
+from brokerbus.broker import Broker, Context, OrderRequest, SettingKind
+from brokerbus.contract import Contract
+
+
+def hold_the_gil(seconds: float) -> None:
+    """Sleeps without letting any other Python thread run, as some SDKs wait for the network."""
+    ctypes.PyDLL(None).usleep(int(seconds * 1e6))
+
+
+class ProblemBroker(Broker):
+    """``symbol`` of a quote says how it goes wrong; each executed order is a line in the file ``orders``."""
+
+    name = "problem"
+    display = "Problem"
+    regions = ("US",)
+    kinds = ("status", "tick", "order")
+    settings: ClassVar[Dict[str, SettingKind]] = {"connect": SettingKind(str, "how connecting goes: ok, refused, hang")}
+
+    def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
+        super().__init__(settings, context)
+        self._connect = settings.get("connect", "ok")
+        self._orders = Path(context.home) / "orders"
+
+    def connect(self) -> None:
+        if self._connect == "hang":
+            time.sleep(3600)
+        if self._connect == "refused" and not (Path(self.context.home) / "gateway").exists():
+            raise errors.Unavailable("the gateway refuses connections")
+
+    def ping(self) -> bool:
+        if (Path(self.context.home) / "slow-ping").exists():
+            time.sleep(3600)
+        return True
+
+    def quote(self, contract: Contract) -> model.Quote:
+        _misbehave(contract.symbol)
+        price = math.nan if contract.symbol == "NAN" else 1.5
+        return model.Quote(contract, "USD", True, price, 1.0, 1.0, 2.0, 1.0, 1_700_000_000_000)
+
+    def market_status(self) -> model.MarketStatusMap:
+        return {"Securities": {"US": model.MarketStatus("US", "MORNING", "RTH")}}
+
+    def place_order(self, request: OrderRequest) -> str:
+        with self._orders.open("a") as executed:
+            executed.write(request.client_order_id + "\n")
+        _misbehave(request.contract.symbol)
+        self.context.push("order", "1", {"orderId": "1"})
+        return "1"
+
+    def cancel_order(self, order_id: str) -> None:
+        raise errors.NotFound(f"no order {order_id}")
+
+    def raw(self, name: str, params: Mapping[str, Any]) -> Any:
+        if name == "push":
+            for number in range(params.get("count", 1)):
+                self.context.push("tick", params.get("subject", "US.AAPL"), {"n": number})
+            return None
+        if name == "session":
+            self.context.session(params["state"], params.get("reason", ""))
+            return None
+        if name == "fail":
+            self.context.fail("told to")
+        if name == "huge":
+            return "x" * (2 * 1024 * 1024)
+        return params
+
+    def quotes(self, contracts: Sequence[Contract]) -> List[model.Quote]:
+        return [self.quote(contract) for contract in contracts]
+
+
+def _misbehave(symbol: str) -> Optional[Any]:
+    how, _, amount = symbol.partition("-")
+    if how == "SLEEP":
+        time.sleep(float(amount))
+    elif how == "GIL":
+        hold_the_gil(float(amount))
+    elif how == "RAISE":
+        raise RuntimeError("a secret that must not travel")
+    elif how == "REJECT":
+        raise errors.Rejected("not enough buying power", detail={"code": "1001"})
+    elif how == "DIE":
+        os._exit(3)
+    elif how == "EXIT":
+        raise SystemExit(1)
+    return None
+
+
+if __name__ == "__main__":
+    import sys
+
+    from brokerbus.worker import main
+
+    sys.path.insert(0, str(Path(__file__).parent))
+    main("problem_broker:ProblemBroker", in_child=os.environ.get("PROBLEM_IN_CHILD") == "1")
