@@ -136,8 +136,9 @@ class ChildEngine:
     def _keep_child(self) -> None:
         while not self._stopping:
             here, there = socket.socketpair()
+            # The child imports from where this process does, and from nowhere else.
+            code = f"import sys; sys.path[:] = {sys.path!r}; from brokerbus.child import main; main()"
             spec = [self._entry, str(self._instance.path), str(there.fileno())]
-            code = "from brokerbus.child import main; main()"
             self._child = subprocess.Popen([sys.executable, "-I", "-c", code, *spec], pass_fds=(there.fileno(),))
             there.close()
             link = Link(here)

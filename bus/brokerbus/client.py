@@ -81,10 +81,10 @@ class Client:
         context: Optional[zmq.Context[Any]] = None,
     ) -> None:
         self.instance = instance
-        self.connected = False
         self.strays = 0
         self._decode = decode
         self._loop = asyncio.get_running_loop()
+        self._connected = asyncio.Event()
         self._waiting: Dict[str, _Waiting] = {}
         self._ids = itertools.count(1)
         self._prefix = f"{os.getpid():x}-{id(self):x}-"
@@ -93,6 +93,9 @@ class Client:
         self._loop.add_reader(_number(self._monitor, zmq.FD), self._on_monitor)
         self._loop.add_reader(_number(self._socket, zmq.FD), self._on_readable)
         self._socket.connect(request_address(Path(run_dir), instance))
+        # A ZeroMQ descriptor tells of news only after it was once found to have none.
+        self._on_monitor()
+        self._on_readable()
 
     async def call(
         self,
@@ -110,6 +113,15 @@ class Client:
         body = wire.encode_request(Request(request_id, method, dict(params or {}), deadline, caller, trace))
         reply = await self.exchange(request_id, body, deadline, method)
         return reply.value()
+
+    @property
+    def connected(self) -> bool:
+        """Whether a worker is there; it may still be starting."""
+        return self._connected.is_set()
+
+    async def ready(self) -> None:
+        """Returns once a worker is connected."""
+        await self._connected.wait()
 
     def next_id(self) -> str:
         """An id that no other call of this host has."""
@@ -139,6 +151,7 @@ class Client:
         self._loop.remove_reader(_number(self._socket, zmq.FD))
         self._loop.remove_reader(_number(self._monitor, zmq.FD))
         self._socket.disable_monitor()
+        self._monitor.close(0)
         self._socket.close(0)
 
     def _send(self, body: bytes, seconds: float) -> Optional[BusError]:
@@ -183,8 +196,10 @@ class Client:
     def _on_monitor(self) -> None:
         while _number(self._monitor, zmq.EVENTS) & zmq.POLLIN:
             event = recv_monitor_message(self._monitor)["event"]
-            self.connected = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
-            if not self.connected:
+            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self._connected.set()
+            else:
+                self._connected.clear()
                 self._on_readable()  # answers that came before the end count
                 self._fail_all("the worker went away before it answered")
 

@@ -74,7 +74,7 @@ def _positive(params: Params, name: str, most: float) -> model.Number:
     value: Any = params.get(name)
     if not _is_number(value):
         raise BadRequest(f"{name}: expected a number above 0, found {_shown(value)}")
-    if not (math.isfinite(value) and 0 < value <= most):
+    if not 0 < value <= most:  # NaN compares false
         raise BadRequest(f"{name}: expected a number above 0 and at most {most:g}, found {_shown(value)}")
     number: model.Number = value
     return number
@@ -159,6 +159,8 @@ def _modify(params: Params) -> Tuple[Any, ...]:
 def _shown(value: Any) -> str:
     if isinstance(value, (dict, list)):
         return f"a {'map' if isinstance(value, dict) else 'list'} of {len(value)}"
+    if isinstance(value, int) and value.bit_length() > 64:
+        return "a whole number of more than 64 bits"
     return "nothing" if value is None else f"{value!r:.40}"
 
 
