@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import IO, List
+from typing import IO, List, Optional
 
 from brokerbus import limits
 
@@ -24,18 +24,29 @@ class InstanceLocked(RuntimeError):
     """Another process serves this instance."""
 
 
-def die_with_parent() -> None:
+def die_with_parent(run_dir: Optional[Path] = None) -> None:
     """Has the kernel kill this process when the one that started it dies (Linux; nothing elsewhere).
 
     supervisord does not take its children with it when it is killed, and the one that follows it
-    would start a second worker beside the first.
+    would start a second worker beside the first. ``run_dir`` holds supervisord's pid file: with it, a
+    parent that died while this process was still starting is noticed too.
     """
     if not sys.platform.startswith("linux"):
         return
-    parent = os.getppid()
+    parent = _supervisor(run_dir) or os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-    if os.getppid() != parent or parent == 0:
+    if os.getppid() != parent:
         os._exit(LOCKED)  # the parent died before the kernel knew of our wish
+
+
+def _supervisor(run_dir: Optional[Path]) -> Optional[int]:
+    """The pid of the supervisord that started this process; None when it was started otherwise."""
+    if run_dir is None or "SUPERVISOR_ENABLED" not in os.environ:
+        return None
+    try:
+        return int((run_dir / "supervisord.pid").read_text("ascii"))
+    except (OSError, ValueError):
+        return None
 
 
 class InstanceLock:

@@ -343,7 +343,7 @@ def main(entry: str, *, in_child: bool = False, argv: Optional[Sequence[str]] = 
 def _serve(instance: instances.Instance, entry: str, in_child: bool) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     os.umask(0o077)
-    process.die_with_parent()
+    process.die_with_parent(instance.run_dir)
     try:
         lock = process.InstanceLock(instance.id, instance.run_dir, instance.state_dir)
     except process.InstanceLocked as error:
