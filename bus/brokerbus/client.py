@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Union
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from brokerbus import limits, wire
+from brokerbus import frames, limits, wire
 from brokerbus.broker import WRITES
 from brokerbus.errors import BusError, Expired, RateLimited, Unavailable, UnknownOutcome
 from brokerbus.instance import request_address
@@ -141,8 +141,7 @@ class Client:
         timer = self._loop.call_later(deadline - now + LATE_SECONDS, self._on_deadline, request_id)
         self._waiting[request_id] = _Waiting(future, method, timer)
         # A send may swallow the edge of ZeroMQ's descriptor: look for what came meanwhile.
-        if _number(self._socket, zmq.EVENTS) & zmq.POLLIN:
-            self._on_readable()
+        self._on_readable()
         return future
 
     def close(self) -> None:
@@ -163,21 +162,20 @@ class Client:
             # The descriptor of the monitor may be behind: the handshake can be over already.
             self._on_monitor()
         try:
-            self._socket.send_multipart((b"", body), zmq.NOBLOCK)
+            frames.send(self._socket, (b"", body))
         except zmq.Again:
             return Unavailable("no worker serves this instance now", retry_after=1.0)
         return None
 
     def _on_readable(self) -> None:
-        receive = self._socket.recv_multipart
-        while True:
-            try:
-                frames = receive(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            except zmq.ZMQError:
-                return  # closed meanwhile
-            self._on_reply(frames[-1])
+        try:
+            while True:
+                message = frames.receive(self._socket)
+                if message is None:
+                    return
+                self._on_reply(message[-1])
+        except zmq.ZMQError:
+            return  # closed meanwhile
 
     def _on_reply(self, body: bytes) -> None:
         try:

@@ -6,6 +6,7 @@ also the subject of its pushes. Strings and maps of every usual spelling are rea
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Optional
@@ -59,6 +60,7 @@ def mainland_exchange(symbol: str) -> str:
     return "SH" if symbol[:1] in ("5", "6", "9") else "SZ"
 
 
+@functools.lru_cache(maxsize=4096)
 def make(
     region: str, symbol: str, trade_type: str = "Securities", exchange: str = "", field: str = "contract"
 ) -> Contract:

@@ -8,8 +8,7 @@ so that nothing after this module has to.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 import msgpack
 
@@ -19,20 +18,18 @@ from brokerbus.errors import BadRequest, BusError
 _PLAIN = (str, bool, int, type(None))
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """One call. ``deadline`` is this host's CLOCK_MONOTONIC in seconds."""
 
     id: str
     method: str
-    params: Dict[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any]
     deadline: Optional[float] = None
     caller: str = ""
     trace: str = ""
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(NamedTuple):
     """The one answer to a call: a result, or an error."""
 
     id: str
@@ -46,8 +43,7 @@ class Reply:
         return self.result
 
 
-@dataclass(frozen=True)
-class Push:
+class Push(NamedTuple):
     """One message on a worker's PUB socket; ``ts`` is Unix ns, ``cursor`` only on ``order`` and ``fill``."""
 
     instance: str
@@ -92,27 +88,32 @@ def encode_request(request: Request) -> bytes:
 def decode_request(body: bytes) -> Request:
     """The request in a body; raises Unreadable, with the id when it has one."""
     fields = _unpack_map(body)
-    request_id = fields.get("id")
+    get = fields.get
+    request_id, method, params, deadline = get("id"), get("method"), get("params"), get("deadline")
     if not isinstance(request_id, str) or len(request_id) > limits.MAX_TEXT:
         raise Unreadable(f"id: expected text, found {type(request_id).__name__}")
     _expect_version(fields, request_id)
-    method, params = fields.get("method"), fields.get("params", {})
     if not isinstance(method, str):
         raise Unreadable(f"method: expected text, found {type(method).__name__}", request_id)
     if params is None:
         params = {}
-    if not isinstance(params, dict):
+    elif not isinstance(params, dict):
         raise Unreadable(f"params: expected a map, found {type(params).__name__}", request_id)
-    deadline = fields.get("deadline")
-    if deadline is not None and (isinstance(deadline, bool) or not isinstance(deadline, (int, float))):
-        raise Unreadable(f"deadline: expected seconds, found {type(deadline).__name__}", request_id)
-    texts = {}
-    for name in ("caller", "trace"):
-        text = fields.get(name)
-        if text is not None and (not isinstance(text, str) or len(text) > limits.MAX_TEXT):
-            raise Unreadable(f"{name}: expected text of at most {limits.MAX_TEXT} characters", request_id)
-        texts[name] = text or ""
-    return Request(request_id, method, params, None if deadline is None else float(deadline), **texts)
+    if deadline is not None and deadline.__class__ is not float:
+        if isinstance(deadline, bool) or not isinstance(deadline, int):
+            raise Unreadable(f"deadline: expected seconds, found {type(deadline).__name__}", request_id)
+        deadline = float(deadline)
+    caller, trace = _text(fields, "caller", request_id), _text(fields, "trace", request_id)
+    return Request(request_id, method, params, deadline, caller, trace)
+
+
+def _text(fields: Mapping[str, Any], name: str, request_id: str) -> str:
+    text = fields.get(name)
+    if text is None:
+        return ""
+    if not isinstance(text, str) or len(text) > limits.MAX_TEXT:
+        raise Unreadable(f"{name}: expected text of at most {limits.MAX_TEXT} characters", request_id)
+    return text
 
 
 def encode_reply(reply: Reply) -> bytes:
@@ -175,11 +176,12 @@ def unpack(body: bytes) -> Any:
     """Any msgpack value under the bus's limits; raises Unreadable."""
     if len(body) > limits.MAX_BODY_BYTES:
         raise Unreadable(f"a body of {len(body)} bytes: at most {limits.MAX_BODY_BYTES} are read")
-    guard = _Guard()
     try:
-        value = msgpack.unpackb(
-            body, raw=False, strict_map_key=True, object_pairs_hook=guard.map, list_hook=guard.list, ext_hook=_no_ext
-        )
+        if len(body) <= limits.MAX_CONTAINERS:  # each container takes a byte: these cannot be too many
+            value = msgpack.unpackb(body, object_pairs_hook=_map, ext_hook=_no_ext)
+        else:
+            guard = _Guard()
+            value = msgpack.unpackb(body, object_pairs_hook=guard.map, list_hook=guard.list, ext_hook=_no_ext)
     except Unreadable:
         raise
     except UnicodeDecodeError:
@@ -214,18 +216,22 @@ def check_plain(value: Any, depth: int = 0) -> None:
         raise Unreadable(f"{kind.__name__} is no type of this protocol")
 
 
+def _map(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise Unreadable("a map names the same key twice")
+    return made
+
+
 class _Guard:
-    """Counts containers while msgpack builds them, and refuses a map that names a key twice."""
+    """Counts containers while msgpack builds them."""
 
     def __init__(self) -> None:
         self._containers = 0
 
     def map(self, pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
         self._count()
-        made = dict(pairs)
-        if len(made) != len(pairs):
-            raise Unreadable("a map names the same key twice")
-        return made
+        return _map(pairs)
 
     def list(self, items: List[Any]) -> List[Any]:
         self._count()
@@ -254,5 +260,6 @@ def _unpack_map(body: bytes) -> Dict[str, Any]:
 
 
 def _expect_version(fields: Mapping[str, Any], request_id: str) -> None:
-    if fields.get("v") != PROTOCOL or isinstance(fields.get("v"), bool):
-        raise Unreadable(f"v: expected {PROTOCOL}, found {fields.get('v')!r:.20}", request_id)
+    version = fields.get("v")
+    if version.__class__ is not int or version != PROTOCOL:
+        raise Unreadable(f"v: expected {PROTOCOL}, found {version!r:.20}", request_id)

@@ -25,8 +25,8 @@ import zmq
 
 from brokerbus import broker as brokers
 from brokerbus import engine as engines
+from brokerbus import frames, limits, process, wire
 from brokerbus import instance as instances
-from brokerbus import limits, process, wire
 from brokerbus.child import ChildEngine
 from brokerbus.errors import BusError, Expired, InternalError, Unavailable, UnknownOutcome
 from brokerbus.publisher import Publisher
@@ -79,6 +79,7 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         log.info("serving %s (%s), pid %d", self._instance.id, self._instance.broker, os.getpid())
+        process.settle_garbage()
         while not self._stopping:
             self._turn(self._pause())
         self._drain()
@@ -113,14 +114,13 @@ class Worker:
 
     def _receive(self) -> None:
         for _ in range(BATCH):
-            try:
-                frames = self._router.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
+            message = frames.receive(self._router)
+            if message is None:
                 return
-            self._accept(frames)
+            self._accept(message)
 
-    def _accept(self, frames: List[bytes]) -> None:
-        envelope, body = _split(frames)
+    def _accept(self, message: List[bytes]) -> None:
+        envelope, body = _split(message)
         if body is None:
             self._answer(envelope, Reply("", error=Unreadable("expected the frames: empty, body")))
             return
@@ -187,7 +187,7 @@ class Worker:
 
     def _answer(self, envelope: List[bytes], reply: Reply) -> None:
         try:
-            self._router.send_multipart([*envelope, _encoded(reply)], zmq.NOBLOCK)
+            frames.send(self._router, [*envelope, _encoded(reply)])
         except zmq.ZMQError:
             self.undeliverable += 1  # the caller is gone, or reads nothing
 
@@ -301,12 +301,12 @@ def _encoded(reply: Reply) -> bytes:
     return wire.encode_reply(Reply(reply.id, error=InternalError(reason)))
 
 
-def _split(frames: Sequence[bytes]) -> Tuple[List[bytes], Optional[bytes]]:
+def _split(message: Sequence[bytes]) -> Tuple[List[bytes], Optional[bytes]]:
     """The envelope to answer with, and the body; no body when the frames are not a request."""
-    head = list(frames[:MAX_ENVELOPE])
+    head = list(message[:MAX_ENVELOPE])
     for index, frame in enumerate(head[1:], 1):
         if not frame:
-            return head[: index + 1], frames[index + 1] if len(frames) == index + 2 else None
+            return head[: index + 1], message[index + 1] if len(message) == index + 2 else None
     return head[:1], None
 
 

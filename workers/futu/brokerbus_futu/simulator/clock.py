@@ -39,7 +39,7 @@ def text(prefix: str, timestamp: float, milliseconds: bool = False) -> str:
     """``yyyy-MM-dd HH:mm:ss``, with ``.SSS`` on demand, without a zone, as the vendor writes it."""
     moment = local(prefix, timestamp)
     written = moment.strftime("%Y-%m-%d %H:%M:%S")
-    return f"{written}.{moment.microsecond // 1000:03d}" if milliseconds else written
+    return f"{written}.{moment.microsecond // 1000:03d}" if milliseconds and moment.microsecond >= 1000 else written
 
 
 def timestamp(prefix: str, moment: datetime) -> float:

@@ -64,7 +64,7 @@ class Security:
     volume: int = 0
     turnover: float = 0.0
     listed: str = "2010-01-04"
-    updated: float = field(default_factory=time.time)
+    updated: float = field(default_factory=lambda: float(int(time.time())))
     ticks: Deque[Tick] = field(default_factory=lambda: deque(maxlen=KEPT_TICKS))
 
     @property

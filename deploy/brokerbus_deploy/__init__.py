@@ -1,0 +1,1 @@
+"""Deploys brokerbus: configuration, virtualenvs, supervision and the command line."""

@@ -1,0 +1,6 @@
+"""Starts the worker: ``python -I -m brokerbus_futu INSTANCE_FILE``."""
+
+from brokerbus.worker import main
+
+if __name__ == "__main__":
+    main("brokerbus_futu.broker:FutuBroker")
