@@ -31,6 +31,9 @@ READ_SECONDS = 15.0
 ORDER_SECONDS = 30.0
 """Deadline of a request that trades and names none: room for one vendor time-out and one look-up."""
 
+LINGER_SECONDS = 0.000_15
+"""How long an idle worker looks for the next request before it sleeps: half of a call's time is waking up."""
+
 MAX_DEADLINE_SECONDS = 120.0
 """A deadline further away than this is cut to it, so that no caller can pin a thread for hours."""
 

@@ -104,7 +104,6 @@ class Worker:
         self._send_replies()
         if self._router in ready:
             self._receive()
-            self._send_replies()
         self._expire()
 
     def _pause(self) -> float:
@@ -113,11 +112,19 @@ class Worker:
         return max(0.0, self._deadlines[0][0] - time.monotonic()) if self._deadlines else 1.0
 
     def _receive(self) -> None:
+        """Serves what has come, and what follows closely."""
+        linger = time.monotonic() + limits.LINGER_SECONDS
         for _ in range(BATCH):
             message = frames.receive(self._router)
+            while message is None and not self._calls and time.monotonic() < linger:
+                os.sched_yield()
+                message = frames.receive(self._router)
             if message is None:
-                return
+                break
             self._accept(message)
+            self._send_replies()
+            linger = time.monotonic() + limits.LINGER_SECONDS
+        self._send_replies()
 
     def _accept(self, message: List[bytes]) -> None:
         envelope, body = _split(message)
