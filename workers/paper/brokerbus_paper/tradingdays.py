@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import FrozenSet, Iterable, Mapping
 
-import chinese_calendar  # type: ignore[import-untyped]
+import chinese_calendar
 
 with warnings.catch_warnings():
     # The last release for Python 3.8 warns on import of a version 1.0 to come; pyproject.toml keeps below it.
