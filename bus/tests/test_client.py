@@ -68,7 +68,7 @@ def test_a_killed_worker_fails_what_is_in_flight_at_once(worker):
         await connected(client)
         read = asyncio.ensure_future(code(client.call("quote", {"contract": "US.SLEEP-5"})))
         order = asyncio.ensure_future(code(client.call("place_order", ORDER)))
-        await asyncio.to_thread(until, worker.executed)
+        await asyncio.get_running_loop().run_in_executor(None, until, worker.executed)
         start = time.monotonic()
         worker.process.kill()
         assert await asyncio.gather(read, order) == ["unavailable", "unknown_outcome"]

@@ -24,8 +24,8 @@ from brokerbus_deploy.supervisor import ProcessInfo, Supervisor, SupervisorError
 SILENT_SECONDS = 10.0
 """No ``status`` for this long: killed."""
 
-FIRST_SECONDS = 30.0
-"""A new process may take this long to its first ``status``."""
+FIRST_SECONDS = 11.0
+"""A new process has this long until its first status: it precedes every import, and only a crash pause delays it."""
 
 LOOK_SECONDS = 1.0
 """How often the processes are looked at."""

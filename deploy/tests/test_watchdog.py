@@ -46,10 +46,10 @@ def test_late_status_of_a_dead_process_does_not_shorten_the_start_of_the_next() 
     watch.heard(ONE, 7, 0.0)
     watch.silent({ONE}, running(**{ONE: 11}), 1.0)
     watch.silent({ONE}, running(**{ONE: 12}), 2.0)
-    watch.heard(ONE, 7, 2.1)
-    assert watch.silent({ONE}, running(**{ONE: 12}), 2.1 + SILENT_SECONDS + 1) == []
-    watch.heard(ONE, 8, 20.0)
-    assert watch.silent({ONE}, running(**{ONE: 12}), 20.1 + SILENT_SECONDS) == [(ONE, 12)]
+    watch.heard(ONE, 7, 2.0)
+    assert watch.silent({ONE}, running(**{ONE: 12}), 2.0 + FIRST_SECONDS - 0.1) == []
+    watch.heard(ONE, 8, 12.95)
+    assert watch.silent({ONE}, running(**{ONE: 12}), 12.95 + SILENT_SECONDS + 0.1) == [(ONE, 12)]
 
 
 def test_own_stall_is_no_evidence() -> None:
