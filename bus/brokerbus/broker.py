@@ -128,6 +128,15 @@ class Broker:
     instant: ClassVar[FrozenSet[str]] = frozenset()
     """Methods that never block: they run without a thread."""
 
+    absence_proves_after: ClassVar[Optional[float]] = None
+    """Seconds after a send from which a look-up that finds nothing proves that it never arrived.
+
+    None: absence proves nothing, and an order with unknown outcome waits for a person.
+    """
+
+    invents_cancels: ClassVar[bool] = False
+    """True for a vendor that reports orders as cancelled when only the link broke: such a report is asked again."""
+
     settings: ClassVar[Mapping[str, SettingKind]] = {}
     """The instance's ``settings`` that it understands; anything else is refused before it is made."""
 
@@ -196,12 +205,20 @@ class Broker:
         raise Unsupported("order")
 
     def orders(self, open_only: bool, since: Optional[int]) -> Sequence[Order]:
-        """Orders of this account, ``since`` in Unix ms."""
+        """All orders of this account changed at or after ``since`` (Unix ms); None: today's."""
         raise Unsupported("orders")
 
     def fills(self, since: Optional[int]) -> Sequence[Fill]:
-        """Executions of this account, ``since`` in Unix ms."""
+        """All executions of this account at or after ``since`` (Unix ms); None: today's."""
         raise Unsupported("fills")
+
+    def order_by_tag(self, tag: str, since: int) -> Optional[Order]:
+        """The order that carries ``tag``, placed at or after ``since`` (Unix ms).
+
+        None only when every list that could hold it was asked and has none; raises when they could not
+        be asked. Unless overridden, looks through :meth:`orders`.
+        """
+        return next((order for order in self.orders(False, since) if order.client_order_id == tag), None)
 
     def raw(self, name: str, params: Mapping[str, Any]) -> Any:
         """The vendor's own call, JSON in and out."""

@@ -86,6 +86,7 @@ class ChildEngine:
         self._link: Optional[Link] = None
         self._child: Optional[subprocess.Popen[bytes]] = None
         self._capabilities: Optional[Dict[str, Any]] = None
+        self._facts: Dict[str, Any] = {}
         self._calls = 0
         self._stopping = False
         self.state, self.session, self.reason = "starting", "unknown", "starting"
@@ -113,6 +114,10 @@ class ChildEngine:
         if self._capabilities is None:
             raise Unavailable(f"the worker is starting: {self.reason}", retry_after=limits.RETRY_FIRST_SECONDS)
         return self._capabilities
+
+    def facts(self) -> Dict[str, Any]:
+        """What ``status`` adds for an instance that trades, as the child said last."""
+        return self._facts
 
     def submit(self, request: Request, deadline: float, done: engines.Done) -> None:
         """Sends one call to the child; ``done`` is called once, also when the child dies."""
@@ -161,7 +166,7 @@ class ChildEngine:
         elif kind == "push":
             self._push(*message[1:])
         elif kind == "state":
-            self.state, self.session, self.reason, capabilities = message[1:]
+            self.state, self.session, self.reason, capabilities, self._facts = message[1:]
             self._capabilities = capabilities or self._capabilities
             self._changed()
         elif kind == "fail":
@@ -234,15 +239,15 @@ def main() -> None:
 
 
 def _engine(instance: instances.Instance, entry: str, link: Link) -> engines.Engine:
-    def push(kind: str, subject: str, data: Mapping[str, Any]) -> None:
-        link.send("push", kind, subject, dict(data))
+    def push(kind: str, subject: str, data: Mapping[str, Any], cursor: Optional[int]) -> None:
+        link.send("push", kind, subject, dict(data), cursor)
 
     def changed() -> None:
         try:
             capabilities: Optional[Dict[str, Any]] = engine.capabilities
         except BusError:
             capabilities = None
-        link.send("state", engine.state, engine.session, engine.reason, capabilities)
+        link.send("state", engine.state, engine.session, engine.reason, capabilities, engine.facts())
 
     def fail(reason: str) -> None:
         link.send("fail", reason)

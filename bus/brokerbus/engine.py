@@ -10,10 +10,10 @@ import queue
 import threading
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Type
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Type
 
 from brokerbus import PROTOCOL, limits, methods, model
-from brokerbus.broker import METHODS, WRITES, Broker, Context, implemented
+from brokerbus.broker import METHODS, WRITES, Broker, Context, OrderRequest, implemented
 from brokerbus.errors import (
     BusError,
     Expired,
@@ -24,11 +24,12 @@ from brokerbus.errors import (
     Unsupported,
 )
 from brokerbus.instance import Instance
+from brokerbus.trading import JOURNALED, OWN, REPORTED, Trading
 from brokerbus.wire import Reply, Request
 
 log = logging.getLogger("brokerbus.engine")
 
-Push = Callable[[str, str, Mapping[str, Any]], None]
+Push = Callable[[str, str, Mapping[str, Any], Optional[int]], None]
 Done = Callable[[Reply], None]
 
 
@@ -49,10 +50,14 @@ def describe(broker: Type[Broker], name: str = "") -> Dict[str, Any]:
         "brokerDisplay": broker.display or name or broker.name,
         "sdk": sdk_version(broker),
         "python": platform.python_version(),
-        "methods": ["status", "capabilities", *implemented(broker)],
+        "methods": ["status", "capabilities", *implemented(broker), *(OWN if _trades(broker) else ())],
         "kinds": list(broker.kinds),
         "regions": list(broker.regions),
     }
+
+
+def _trades(broker: Type[Broker]) -> bool:
+    return "place_order" in implemented(broker)
 
 
 def sdk_version(broker: Type[Broker]) -> Optional[str]:
@@ -73,12 +78,19 @@ class Engine:
     """
 
     def __init__(
-        self, instance: Instance, entry: str, push: Push, changed: Callable[[], None], fail: Callable[[str], None]
+        self,
+        instance: Instance,
+        entry: str,
+        push: Push,
+        changed: Callable[[], None],
+        fail: Callable[[str], None],
+        reached: Callable[[str], None] = lambda point: None,
     ) -> None:
-        self._instance, self._entry = instance, entry
-        self._context = _EngineContext(self, push, fail)
+        self._instance, self._entry, self._push, self._reached = instance, entry, push, reached
+        self._context = _EngineContext(self, fail)
         self._changed = changed
         self._broker: Optional[Broker] = None
+        self._trading: Optional[Trading] = None
         self._lanes: Dict[str, _Lane] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -98,6 +110,8 @@ class Engine:
         self._stopping = True
         self._wake.set()
         broker = self._broker
+        if self._trading is not None:
+            self._trading.stop()
         if broker is not None:
             closing = threading.Thread(target=_quietly, args=(broker.close,), daemon=True)
             closing.start()
@@ -125,40 +139,59 @@ class Engine:
         if changed:
             log.info("session %s%s", session, f": {reason}" if reason else "")
             self._changed()
+            if session == "up" and self._trading is not None:
+                self._trading.session_came_up()
+
+    def push(self, kind: str, subject: str, data: Mapping[str, Any]) -> None:
+        """Publishes a broker's push; what tells of orders is journaled first."""
+        if kind in REPORTED and self._trading is not None:
+            self._trading.report(kind, data)
+        else:
+            self._push(kind, subject, data, None)
+
+    def facts(self) -> Dict[str, Any]:
+        """What ``status`` adds for an instance that trades."""
+        return {} if self._trading is None else self._trading.facts()
 
     # -- calls -------------------------------------------------------------------------------------
     def submit(self, request: Request, deadline: float, done: Done) -> None:
         """Has ``done`` called with the reply, once, from any thread; never blocks."""
         try:
-            call = self._prepare(request, deadline)
+            run = self._prepare(request, deadline, done)
         except BusError as error:
             done(Reply(request.id, error=error))
             return
-        run = _Run(request, deadline, call, done)
-        if request.method in self._broker_now().instant:
+        if self._is_instant(request.method):
             run()
         else:
             self._lane(request.method).put(run)
 
-    def _prepare(self, request: Request, deadline: float) -> Callable[[], Any]:
-        if request.method not in METHODS:
+    def _is_instant(self, method: str) -> bool:
+        """Whether a method never blocks: not when the journal has its part in it."""
+        return method in self._broker_now().instant and (self._trading is None or method not in JOURNALED)
+
+    def _prepare(self, request: Request, deadline: float, done: Done) -> _Run:
+        if request.method not in METHODS and request.method not in OWN:
             raise UnknownMethod(f"no method {request.method!r:.60}")
         broker = self._broker_now()
         if request.method not in self.capabilities["methods"]:
             raise Unsupported(f"{broker.display or broker.name} has no {request.method}")
         arguments = methods.arguments(request.method, request.params, deadline)
+        trading = self._trading
+        if trading is not None and request.method in OWN:
+            return _Run(request, deadline, lambda: trading.answer(request.method, arguments), done)
         if self.session == "down" or self.state == "starting":
             if request.method == "ping":
-                return lambda: {"pong": False}
+                return _Run(request, deadline, lambda: {"pong": False}, done)
             raise Unavailable(f"the broker's session is down: {self.reason}", retry_after=limits.RETRY_MOST_SECONDS)
-        method = getattr(broker, request.method)
-        present = _PRESENT.get(request.method, model.to_plain)
-        if request.method == "place_order":
-            tag = arguments[0].client_order_id
-            return lambda: {"orderId": str(method(*arguments)), "clientOrderId": tag}
-        if request.method == "modify_order":
-            return lambda: (method(*arguments), {"orderId": arguments[0]})[1]
-        return lambda: present(method(*arguments))
+        if trading is not None:
+            if request.method == "place_order":
+                return _Placement(request, deadline, trading, arguments[0], done)
+            if request.method in JOURNALED:
+                return _Run(request, deadline, lambda: trading.answer(request.method, arguments), done)
+            if request.method == "modify_order":
+                trading.refuse_if_halted()
+        return _Run(request, deadline, _bound(broker, request.method, arguments), done)
 
     def _broker_now(self) -> Broker:
         if self._broker is None:
@@ -185,8 +218,20 @@ class Engine:
             log.exception("the broker did not load")
             self._context.fail(f"the broker did not load: {type(error).__name__}: {error}")
             return
+        if _trades(kind):
+            self._trading = self._open_trading(broker)
         self._broker = broker
         self._connect(broker)
+
+    def _open_trading(self, broker: Broker) -> Trading:
+        path = self._instance.state_dir / f"{self._instance.id}.orders.sqlite3"
+        trading = Trading(self._instance.id, path, broker, self._push, self._is_ready, self._reached)
+        trading.read_halt()
+        trading.start()
+        return trading
+
+    def _is_ready(self) -> bool:
+        return self.state == "ready" and self.session != "down"
 
     def _connect(self, broker: Broker) -> None:
         pause = limits.RETRY_FIRST_SECONDS
@@ -213,15 +258,15 @@ class Engine:
 
 
 class _EngineContext(Context):
-    def __init__(self, engine: Engine, push: Push, fail: Callable[[str], None]) -> None:
-        self._engine, self._push, self._fail = engine, push, fail
+    def __init__(self, engine: Engine, fail: Callable[[str], None]) -> None:
+        self._engine, self._fail = engine, fail
         self.instance = engine._instance.id
         self.broker = engine._instance.broker
         self.home = str(_private(engine._instance.home))
         self.told = False
 
     def push(self, kind: str, subject: str, data: Mapping[str, Any]) -> None:
-        self._push(kind, subject, data)
+        self._engine.push(kind, subject, data)
 
     def session(self, state: str, reason: str = "") -> None:
         self.told = True
@@ -256,6 +301,22 @@ class _Run:
 
     def refuse(self, reason: str) -> None:
         self._done(Reply(self._request.id, error=Unavailable(reason, retry_after=1.0)))
+
+
+class _Placement(_Run):
+    """One order on its way; its outcome may come later, from another thread."""
+
+    __slots__ = ("_order", "_trading")
+
+    def __init__(self, request: Request, deadline: float, trading: Trading, order: OrderRequest, done: Done) -> None:
+        super().__init__(request, deadline, lambda: None, done)
+        self._trading, self._order = trading, order
+
+    def __call__(self) -> None:
+        self._trading.place(self._order, self._answer)
+
+    def _answer(self, result: Any, error: Optional[BusError]) -> None:
+        self._done(Reply(self._request.id, result, error))
 
 
 class _Lane:
@@ -310,6 +371,17 @@ def _quietly(call: Callable[[], None]) -> None:
 def _private(directory: Path) -> Path:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     return directory
+
+
+def _bound(broker: Broker, name: str, arguments: Tuple[Any, ...]) -> Callable[[], Any]:
+    """The call of a broker's method, with its result as the wire carries it."""
+    method = getattr(broker, name)
+    if name == "modify_order":
+        return lambda: (method(*arguments), {"orderId": arguments[0]})[1]
+    if name == "order":
+        return lambda: model.to_plain(method(arguments[0]))
+    present = _PRESENT.get(name, model.to_plain)
+    return lambda: present(method(*arguments))
 
 
 _PRESENT: Dict[str, Callable[[Any], Any]] = {

@@ -49,6 +49,18 @@ RETRY_FIRST_SECONDS = 0.5
 RETRY_MOST_SECONDS = 4.0
 """Longest pause between two tries: a gateway that comes back is found within 5 s (R11)."""
 
+LOOKUP_FIRST_SECONDS = 0.2
+"""First pause between two look-ups of an order with unknown outcome; doubles up to LOOKUP_MOST_SECONDS."""
+
+LOOKUP_MOST_SECONDS = 5.0
+"""Longest pause between two look-ups; it never stops asking."""
+
+FOLLOW_OPEN_SECONDS = 5.0
+"""How often the broker's lists are read while orders are open, whatever its pushes say."""
+
+FOLLOW_IDLE_SECONDS = 60.0
+"""How often they are read while none is, to find orders made elsewhere."""
+
 STOP_SECONDS = 4.0
 """A stopping worker gives calls in flight this long to end."""
 
@@ -67,6 +79,12 @@ LANE_QUEUE = 256
 
 PUSH_QUEUE = 100_000
 """Pushes that may wait for the publishing thread; the oldest quote-like ones give way and are counted."""
+
+REPORT_QUEUE = 10_000
+"""Reports of orders and fills that may wait for the journal; beyond it the broker's lists are read again."""
+
+REPLAY_EVENTS = 500
+"""Order and fill events in one ``replay`` answer; ask again from the last cursor for more."""
 
 PUBLISH_HWM = 10_000
 """Messages that ZeroMQ keeps for one slow subscriber before it drops for that one alone."""

@@ -156,6 +156,36 @@ def _modify(params: Params) -> Tuple[Any, ...]:
     return _text(params, "orderId"), qty, price
 
 
+def _order(params: Params) -> Tuple[Optional[str], Optional[str]]:
+    """An order is named by the broker's id or by ours."""
+    if params.get("orderId") is None and params.get("clientOrderId") is not None:
+        return None, client_order_id(params)
+    return _text(params, "orderId"), None
+
+
+def _tag(params: Params) -> str:
+    _required(params, "clientOrderId")
+    return client_order_id(params)
+
+
+def _resolution(params: Params) -> Optional[str]:
+    """The order id that a person found, or None where they say that there is no order."""
+    if params.get("neverSent") is True and params.get("orderId") is None:
+        return None
+    return _text(params, "orderId")
+
+
+def _reason(params: Params) -> str:
+    return "" if params.get("reason") is None else _text(params, "reason")
+
+
+def _cursor(params: Params) -> Optional[int]:
+    value = params.get("cursor")
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+        raise BadRequest(f"cursor: expected a whole number from 0, found {_shown(value)}")
+    return value
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, (dict, list)):
         return f"a {'map' if isinstance(value, dict) else 'list'} of {len(value)}"
@@ -176,7 +206,10 @@ _PARSERS: Dict[str, Callable[[Params], Tuple[Any, ...]]] = {
     ),
     "modify_order": _modify,
     "cancel_order": lambda params: (_text(params, "orderId"),),
-    "order": lambda params: (_text(params, "orderId"),),
+    "order": _order,
+    "halt": lambda params: (_reason(params),),
+    "resolve_order": lambda params: (_tag(params), _resolution(params)),
+    "replay": lambda params: (_cursor(params),),
     "orders": lambda params: (_flag(params, "open"), _since(params)),
     "fills": lambda params: (_since(params),),
     "raw": lambda params: (_text(params, "name"), _map(params, "params")),

@@ -199,8 +199,8 @@ class Worker:
             self.undeliverable += 1  # the caller is gone, or reads nothing
 
     # -- what other threads call -------------------------------------------------------------------
-    def _push(self, kind: str, subject: str, data: Any) -> None:
-        self._publisher.push(kind, subject, data)
+    def _push(self, kind: str, subject: str, data: Any, cursor: Optional[int]) -> None:
+        self._publisher.push(kind, subject, data, cursor)
 
     def _changed(self) -> None:
         self._publisher.status_changed()
@@ -236,6 +236,7 @@ class Worker:
             "undeliverable": self.undeliverable,
             "pid": os.getpid(),
             "epoch": self._epoch,
+            **engine.facts(),
         }
 
     def capabilities(self) -> Dict[str, Any]:

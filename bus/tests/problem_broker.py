@@ -25,7 +25,8 @@ class ProblemBroker(Broker):
     name = "problem"
     display = "Problem"
     regions = ("US",)
-    kinds = ("status", "tick", "order")
+    kinds = ("status", "tick", "order", "fill")
+    absence_proves_after = 0.5
     settings: ClassVar[Dict[str, SettingKind]] = {"connect": SettingKind(str, "how connecting goes: ok, refused, hang")}
 
     def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
@@ -53,19 +54,57 @@ class ProblemBroker(Broker):
         return {"Securities": {"US": model.MarketStatus("US", "MORNING", "RTH")}}
 
     def place_order(self, request: OrderRequest) -> str:
+        symbol = request.contract.symbol
+        if symbol == "DROP":
+            raise errors.UnknownOutcome("no answer")
+        if symbol == "DIE-BEFORE":
+            os._exit(3)
+        if symbol == "REFUSE":
+            raise errors.RateLimited("not now", retry_after=0.1)
+        if symbol.startswith("REJECT"):
+            _misbehave(symbol)
         with self._orders.open("a") as executed:
             executed.write(request.client_order_id + "\n")
-        _misbehave(request.contract.symbol)
-        self.context.push("order", "1", {"orderId": "1"})
-        return "1"
+        order_id = str(len(self._executed()))
+        _misbehave(symbol)
+        if symbol == "LOSE":
+            raise errors.UnknownOutcome("no answer")
+        order = model.Order(order_id, "USD", request.qty, client_order_id=request.client_order_id)
+        self.context.push("order", order_id, order.to_map())
+        return order_id
+
+    def _executed(self) -> List[str]:
+        return self._orders.read_text().split() if self._orders.exists() else []
+
+    def orders(self, open_only: bool, since: Optional[int]) -> List[model.Order]:
+        if (Path(self.context.home) / "hidden").exists():
+            raise errors.Unavailable("the list cannot be had")
+        return [
+            model.Order(str(number), "USD", 1, client_order_id=tag) for number, tag in enumerate(self._executed(), 1)
+        ]
+
+    def order(self, order_id: str) -> model.Order:
+        found = [order for order in self.orders(False, None) if order.order_id == order_id]
+        if not found:
+            raise errors.NotFound(f"no order {order_id}")
+        return found[0]
+
+    def fills(self, since: Optional[int]) -> List[model.Fill]:
+        return []
+
+    def modify_order(self, order_id: str, qty: Optional[model.Number], price: Optional[model.Number]) -> None:
+        self.order(order_id)
 
     def cancel_order(self, order_id: str) -> None:
-        raise errors.NotFound(f"no order {order_id}")
+        self.order(order_id)
 
     def raw(self, name: str, params: Mapping[str, Any]) -> Any:
         if name == "push":
             for number in range(params.get("count", 1)):
                 self.context.push("tick", params.get("subject", "US.AAPL"), {"n": number})
+            return None
+        if name == "report":
+            self.context.push(params["kind"], params["subject"], params["data"])
             return None
         if name == "session":
             self.context.session(params["state"], params.get("reason", ""))

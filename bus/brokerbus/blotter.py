@@ -1,0 +1,163 @@
+"""Every change of an order and every execution, journaled once, published with a growing cursor.
+
+Reports come from pushes, polls and look-ups, late, twice and out of order. A fill is known by its id; an
+order's state only moves forward. What changed nothing is not told again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+
+from brokerbus.broker import Broker
+from brokerbus.errors import NotFound, UnknownOutcome
+from brokerbus.journal import OPEN, Journal, JournalUnavailable
+from brokerbus.model import Order
+from brokerbus.outcome import Outcome
+
+log = logging.getLogger("brokerbus.blotter")
+
+Publish = Callable[[str, str, Mapping[str, Any], Optional[int]], None]
+"""Takes kind, subject, data and cursor of a push."""
+
+DAY_SECONDS = 24 * 3600.0
+
+
+class Blotter:
+    """Orders and fills of one instance; any thread may call.
+
+    ``behind`` is called when a report could not be journaled: the broker has to be asked again.
+    """
+
+    def __init__(self, journal: Journal, publish: Publish, behind: Callable[[], None]) -> None:
+        self._journal, self._publish, self._behind = journal, publish, behind
+        self._lock = threading.Lock()
+
+    # -- reports -----------------------------------------------------------------------------------
+    def report(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Takes the map of an Order or a Fill, from wherever it comes; raises nothing."""
+        try:
+            with self._lock:
+                if kind == "order":
+                    self._order(dict(data))
+                else:
+                    self._fill(dict(data))
+        except JournalUnavailable as error:
+            log.error("a report of %s %s waits for the journal: %s", kind, data.get("orderId"), error.message)
+            self._behind()
+        except (KeyError, TypeError, ValueError) as error:
+            log.error("a report of kind %s cannot be read: %s: %s", kind, type(error).__name__, error)
+
+    def adopt(self, order_id: str, tag: str) -> None:
+        """Notes that an order was placed here, where a report may have come before its id was known."""
+        known = self._journal.order(order_id)
+        if known is not None and known.get("clientOrderId") != tag:
+            self.report("order", {**known, "clientOrderId": tag})
+
+    def _order(self, data: Dict[str, Any]) -> None:
+        order_id = str(data["orderId"])
+        known = self._journal.order(order_id)
+        if known is not None and older(data, known):
+            return
+        self._complete(data, order_id, known)
+        if known is not None and _same(data, known):
+            return
+        cursor = self._journal.record_order(order_id, data)
+        if cursor is not None:
+            self._publish("order", order_id, data, cursor)
+
+    def _fill(self, data: Dict[str, Any]) -> None:
+        order_id = str(data["orderId"])
+        data["clientOrderId"] = data.get("clientOrderId") or self._journal.tag_of(order_id)
+        cursor = self._journal.record_fill(str(data["fillId"]), order_id, data)
+        if cursor is not None:
+            self._publish("fill", order_id, data, cursor)
+
+    def _complete(self, data: Dict[str, Any], order_id: str, known: Optional[Mapping[str, Any]]) -> None:
+        """Fills in what this report does not say and the journal knows: the tag, where it was made."""
+        tag = data.get("clientOrderId") or self._journal.tag_of(order_id) or (known or {}).get("clientOrderId")
+        data["clientOrderId"] = tag
+        ours = tag is not None and self._journal.intent(tag) is not None
+        data["origin"] = "bus" if ours or (known or {}).get("origin") == "bus" else "external"
+        for name in ("createdAt", "contract", "direction", "orderType", "price", "timeInForce"):
+            if data.get(name) is None and known is not None:
+                data[name] = known.get(name)
+
+    # -- answers -----------------------------------------------------------------------------------
+    def order(self, broker: Broker, order_id: str) -> Dict[str, Any]:
+        """One order: what the broker says now, or what the journal knows of one that it no longer lists."""
+        try:
+            found = broker.order(order_id).to_map()
+        except NotFound:
+            known = self._journal.order(order_id)
+            if known is None:
+                raise
+            return known
+        self.report("order", found)
+        return self._newest(found)
+
+    def order_of_tag(self, broker: Broker, tag: str) -> Dict[str, Any]:
+        """The order that a clientOrderId became; raises what became of it when it became none."""
+        intent = self._journal.intent(tag)
+        if intent is None:
+            raise NotFound(f"no order with clientOrderId {tag}")
+        if intent.state == OPEN or intent.outcome is None:
+            raise UnknownOutcome(f"nothing proves yet what became of clientOrderId {tag}")
+        outcome = Outcome.unpack(intent.state, intent.order_id, intent.outcome)
+        if outcome.error is not None:
+            raise outcome.error
+        return self.order(broker, str(outcome.order_id))
+
+    def orders(self, broker: Broker, open_only: bool, since: Optional[int]) -> List[Dict[str, Any]]:
+        """The broker's list and the journal's, each order once, in its newest state."""
+        listed = {order.order_id: self._reported(order) for order in broker.orders(open_only, since)}
+        for known in self._journal.orders(_since(since)):
+            if not open_only or not known["isCompleted"]:
+                listed.setdefault(known["orderId"], known)
+        return [order for order in listed.values() if not open_only or not order["isCompleted"]]
+
+    def fills(self, broker: Broker, since: Optional[int]) -> List[Dict[str, Any]]:
+        """The broker's executions and the journal's, each once."""
+        for fill in broker.fills(since):
+            self.report("fill", fill.to_map())
+        return self._journal.fills(_since(since))
+
+    def catch_up(self, orders: Sequence[Order], fills: Sequence[Any]) -> None:
+        """Journals what a broker's lists tell of the time when nobody listened."""
+        for order in orders:
+            self.report("order", order.to_map())
+        for fill in fills:
+            self.report("fill", fill.to_map())
+
+    def _reported(self, order: Order) -> Dict[str, Any]:
+        found = order.to_map()
+        self.report("order", found)
+        return self._newest(found)
+
+    def _newest(self, found: Dict[str, Any]) -> Dict[str, Any]:
+        try:
+            return self._journal.order(found["orderId"]) or found
+        except JournalUnavailable:
+            return found
+
+
+def older(data: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    """Whether a report is behind what is known: an order never un-fills, re-opens or un-cancels."""
+    if data["filledQty"] != known["filledQty"]:
+        return bool(data["filledQty"] < known["filledQty"])
+    if known["isCompleted"] and not data["isCompleted"]:
+        return True
+    if data["isCompleted"] == known["isCompleted"] and data.get("updatedAt") and known.get("updatedAt"):
+        return bool(data["updatedAt"] < known["updatedAt"])
+    return False
+
+
+def _same(data: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    """Whether nothing but the time of the report differs."""
+    return {**data, "updatedAt": None} == {**known, "updatedAt": None}
+
+
+def _since(milliseconds: Optional[int]) -> float:
+    return time.time() - DAY_SECONDS if milliseconds is None else milliseconds / 1000

@@ -1,0 +1,301 @@
+"""Places each order once, whatever dies: intent, send, outcome, and the vendor asked about the rest.
+
+The order of work is the promise: claim the clientOrderId, check deadline and halt, journal the intent,
+send it with the id as its tag, journal the outcome, answer. What a crash or a lost answer leaves open
+waits for :mod:`brokerbus.reconcile`; nothing is sent again before its absence is proven.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set
+
+import msgpack
+
+from brokerbus.broker import Broker, OrderRequest
+from brokerbus.contract import parse
+from brokerbus.errors import (
+    MAYBE,
+    NOT_SENT,
+    BadRequest,
+    BusError,
+    Conflict,
+    Expired,
+    Halted,
+    NotFound,
+    Unavailable,
+    UnknownOutcome,
+)
+from brokerbus.journal import Intent, Journal, JournalUnavailable, boot_id
+from brokerbus.outcome import Answer, Outcome
+
+log = logging.getLogger("brokerbus.orders")
+
+POINTS = (
+    "before intent",
+    "after intent",
+    "before the SDK call",
+    "inside the SDK call",
+    "after the SDK call",
+    "before outcome",
+    "before reply",
+)
+"""Where a placement can be cut; the chaos tests kill the worker at each of them."""
+
+
+class _Waiter(NamedTuple):
+    deadline: float
+    answer: Answer
+
+
+class OrderDesk:
+    """Placements of one instance over its journal; any thread may call.
+
+    ``accepted`` hears of each order id with its clientOrderId, ``unsure`` of each id whose outcome has to
+    be looked up. ``reached`` is told each of :data:`POINTS` as a placement passes it.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        broker: Broker,
+        accepted: Callable[[str, str], None],
+        unsure: Callable[[str], None],
+        reached: Callable[[str], None] = lambda point: None,
+    ) -> None:
+        self._journal, self._broker = journal, broker
+        self._accepted, self._unsure, self._reached = accepted, unsure, reached
+        self._lock = threading.Lock()
+        self._in_flight: Set[str] = set()
+        self._waiters: Dict[str, List[_Waiter]] = {}
+        self._unwritten: Dict[str, Outcome] = {}
+
+    # -- placing -----------------------------------------------------------------------------------
+    def place(self, request: OrderRequest, answer: Answer) -> None:
+        """Places an order once; ``answer`` is called now, or when the outcome is known."""
+        try:
+            with self._claimed(request.client_order_id):
+                outcome = self._place(request)
+        except BusError as error:
+            answer(None, error)
+            return
+        if outcome is None:
+            self._wait(request, answer)
+        else:
+            self._reached("before reply")
+            outcome.tell(answer)
+
+    def _place(self, request: OrderRequest) -> Optional[Outcome]:
+        """The outcome of a new placement, or of the one that has this id already; None while nobody knows."""
+        tag, content = request.client_order_id, content_of(request)
+        digest = digest_of(content)
+        known = self._journal.intent(tag)
+        if known is None:
+            if time.monotonic() >= request.deadline:
+                raise Expired("the deadline passed before the order was journaled")
+            self.refuse_if_halted()
+            self._reached("before intent")
+            known = self._journal.begin(tag, digest, content, request.deadline)
+        if known is not None:
+            return self._repeated(known, digest)
+        self._reached("after intent")
+        return self._send(request)
+
+    def _repeated(self, known: Intent, digest: bytes) -> Optional[Outcome]:
+        if known.digest != digest:
+            told = {"reason": "content", "orderId": known.order_id}
+            raise Conflict(f"clientOrderId {known.tag} stands for another order", detail=told)
+        unwritten = self._unwritten.get(known.tag)
+        if unwritten is not None or known.outcome is None:
+            return unwritten
+        return Outcome.unpack(known.state, known.order_id, known.outcome)
+
+    def _send(self, request: OrderRequest) -> Optional[Outcome]:
+        """Sends a journaled intent, and journals what is certain of it."""
+        tag = request.client_order_id
+        self._reached("before the SDK call")
+        try:
+            order_id = str(self._broker.place_order(request))
+        except BusError as error:
+            return self._failed(tag, error)
+        except (Exception, SystemExit) as error:
+            log.exception("place_order failed")
+            return self._failed(tag, UnknownOutcome(f"{type(error).__name__} in the broker's code"))
+        self._reached("after the SDK call")
+        return self.settle(tag, Outcome.accepted(order_id, tag))
+
+    def _failed(self, tag: str, error: BusError) -> Optional[Outcome]:
+        if error.outcome == MAYBE or error.code == "internal":
+            log.warning("order %s: %s; looking it up", tag, error.message)
+            self._unsure(tag)
+            return None
+        if error.outcome == NOT_SENT:
+            self.forget(tag, error)
+            raise error
+        return self.settle(tag, Outcome.refused(error))
+
+    @contextmanager
+    def _claimed(self, tag: str) -> Iterator[None]:
+        with self._lock:
+            if tag in self._in_flight:
+                raise Conflict(f"clientOrderId {tag} is in flight", retry_after=0.1, detail={"reason": "in_flight"})
+            self._in_flight.add(tag)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._in_flight.discard(tag)
+
+    # -- outcomes ----------------------------------------------------------------------------------
+    def settle(self, tag: str, outcome: Outcome) -> Outcome:
+        """Journals an outcome and tells who waits for it; one that cannot be written now is written later."""
+        self._reached("before outcome")
+        with self._lock:
+            try:
+                self._journal.settle(tag, outcome.state, outcome.order_id, outcome.packed)
+                self._unwritten.pop(tag, None)
+            except JournalUnavailable as error:
+                log.error("the outcome of order %s stays in memory for now: %s", tag, error.message)
+                self._unwritten[tag] = outcome
+            waiters = self._waiters.pop(tag, [])
+        if outcome.order_id is not None:
+            self._accepted(outcome.order_id, tag)
+        for waiter in waiters:
+            outcome.tell(waiter.answer)
+        return outcome
+
+    def forget(self, tag: str, error: BusError) -> None:
+        """Of this order it is proven that nothing was sent: its id is free again; who waits is told why."""
+        with self._lock:
+            try:
+                self._journal.forget(tag)
+            except JournalUnavailable:
+                log.error("order %s was not sent, but its intent stays open; it will be looked up", tag)
+                self._unsure(tag)
+            waiters = self._waiters.pop(tag, [])
+        for waiter in waiters:
+            waiter.answer(None, error)
+
+    def write_what_waits(self) -> None:
+        """Journals the outcomes that could not be written when they came."""
+        for tag, outcome in list(self._unwritten.items()):
+            self.settle(tag, outcome)
+
+    def _wait(self, request: OrderRequest, answer: Answer) -> None:
+        """Has ``answer`` called when the outcome is known; the host answers at the deadline, whatever happens here."""
+        tag, now = request.client_order_id, time.monotonic()
+        with self._lock:
+            waiting = [waiter for waiter in self._waiters.get(tag, []) if waiter.deadline > now]
+            self._waiters[tag] = [*waiting, _Waiter(request.deadline, answer)]
+        known = self._journal.intent(tag)  # it may have been settled in between
+        if known is None or known.outcome is not None:
+            with self._lock:
+                mine = self._waiters.pop(tag, [])
+            for waiter in mine:
+                if known is not None and known.outcome is not None:
+                    Outcome.unpack(known.state, known.order_id, known.outcome).tell(waiter.answer)
+                else:
+                    waiter.answer(None, Unavailable("the order was not sent", retry_after=1.0))
+
+    # -- what reconciliation asks for --------------------------------------------------------------
+    def open_intents(self) -> List[Intent]:
+        """Placements whose outcome nobody knows, but for those that are being sent right now."""
+        with self._lock:
+            busy = self._in_flight | set(self._unwritten)
+        return [intent for intent in self._journal.open_intents() if intent.tag not in busy]
+
+    def send_again(self, intent: Intent) -> None:
+        """Sends an intent of which it is proven that it never arrived, if somebody still waits; else it is expired."""
+        with self._lock:
+            deadlines = [waiter.deadline for waiter in self._waiters.get(intent.tag, [])]
+        if intent.boot == boot_id():
+            deadlines.append(intent.deadline)
+        deadline = max(deadlines, default=0.0)
+        halted = self.halted
+        if deadline <= time.monotonic() or halted is not None:
+            why = Halted(f"trading is halted: {halted}") if halted is not None else None
+            self.forget(intent.tag, why or Expired("the order never reached the broker, and its deadline has passed"))
+            return
+        try:
+            with self._claimed(intent.tag):
+                self._journal.send_again(intent.tag, deadline)
+                self._send(request_of(intent, deadline))
+        except BusError as error:
+            log.warning("order %s was not sent again: %s", intent.tag, error.message)
+
+    def resolve(self, tag: str, order_id: Optional[str]) -> Dict[str, Any]:
+        """A person's word on an open placement: the id that it has at the broker, or that there is none."""
+        known = self._journal.intent(tag)
+        if known is None:
+            raise NotFound(f"no order with clientOrderId {tag}")
+        if known.outcome is not None:
+            raise BadRequest(f"clientOrderId: {tag} is resolved already, as {known.state}")
+        if order_id is None:
+            self.forget(tag, Expired("a person said that the order never reached the broker"))
+            return {"clientOrderId": tag, "orderId": None}
+        return self.settle(tag, Outcome.accepted(order_id, tag)).value
+
+    # -- halt --------------------------------------------------------------------------------------
+    @property
+    def halted(self) -> Optional[str]:
+        """Why trading is halted; None when it is not. A journal that cannot be read halts nothing by itself."""
+        return self._journal.fact("halted")
+
+    def refuse_if_halted(self) -> None:
+        reason = self.halted
+        if reason is not None:
+            raise Halted(f"trading is halted: {reason}" if reason else "trading is halted")
+
+    def halt(self, reason: str) -> Dict[str, Any]:
+        """Stops placements and changes of orders, over restarts too; cancelling stays allowed."""
+        self._journal.note("halted", reason)
+        log.warning("trading is halted: %s", reason)
+        return {"halted": True, "reason": reason}
+
+    def resume(self) -> Dict[str, Any]:
+        """Allows trading again."""
+        self._journal.note("halted", None)
+        log.warning("trading is resumed")
+        return {"halted": False, "reason": None}
+
+
+def content_of(request: OrderRequest) -> Dict[str, Any]:
+    """What makes two orders the same: everything but the clientOrderId and the deadline."""
+    return {
+        "contract": request.contract.to_map(),
+        "direction": request.direction,
+        "orderType": request.order_type,
+        "qty": request.qty,
+        "price": request.price,
+        "timeInForce": request.time_in_force,
+        "lifecycle": request.lifecycle,
+    }
+
+
+def digest_of(content: Mapping[str, Any]) -> bytes:
+    """A hash of an order's content in one spelling: 100 and 100.0 are the same quantity."""
+    spelled = {**content, "qty": float(content["qty"])}
+    if content["price"] is not None:
+        spelled["price"] = float(content["price"])
+    spelled["contract"] = sorted(content["contract"].items())
+    return hashlib.sha256(msgpack.packb(sorted(spelled.items()), use_bin_type=True)).digest()
+
+
+def request_of(intent: Intent, deadline: float) -> OrderRequest:
+    """The request that an intent was made of."""
+    content = intent.content
+    return OrderRequest(
+        contract=parse(content["contract"]),
+        direction=content["direction"],
+        order_type=content["orderType"],
+        qty=content["qty"],
+        price=content["price"],
+        time_in_force=content["timeInForce"],
+        lifecycle=content["lifecycle"],
+        client_order_id=intent.tag,
+        deadline=deadline,
+    )

@@ -1,0 +1,168 @@
+"""Asks the vendor what became of what nobody knows: open placements by their tag, missed changes by its lists.
+
+One thread per worker. It runs at the start, after every reconnect, after every ambiguous answer, and while
+something is open; crash recovery and start are the same code.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Callable, Dict, List, NamedTuple, Optional
+
+from brokerbus import limits
+from brokerbus.blotter import Blotter
+from brokerbus.broker import Broker, implemented
+from brokerbus.errors import BusError
+from brokerbus.journal import Intent, Journal, JournalUnavailable, boot_id
+from brokerbus.model import Order
+from brokerbus.orders import OrderDesk
+from brokerbus.outcome import Outcome
+
+log = logging.getLogger("brokerbus.reconcile")
+
+SEEN_UNTIL = "seen_until"
+"""The fact that holds the Unix ms up to which the broker's lists were journaled."""
+
+OVERLAP_MS = 120_000
+"""How far before that a list is asked again: clocks differ, and vendors list late."""
+
+
+class _Turn(NamedTuple):
+    at: float
+    pause: float
+
+
+class Reconciler:
+    """Keeps desk and blotter in step with the broker. ``session_up`` tells whether asking makes sense."""
+
+    def __init__(
+        self, journal: Journal, desk: OrderDesk, blotter: Blotter, broker: Broker, session_up: Callable[[], bool]
+    ) -> None:
+        self._journal, self._desk, self._blotter, self._broker = journal, desk, blotter, broker
+        self._session_up = session_up
+        self._can = set(implemented(type(broker)))
+        self._turns: Dict[str, _Turn] = {}
+        self._wake = threading.Event()
+        self._stopping = False
+        self._behind = True
+        self._listed_at = 0.0
+        self.unknown = 0
+        self._thread = threading.Thread(target=self._run, name="reconcile", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._wake.set()
+
+    def unsure(self, tag: str) -> None:
+        """An outcome is open: look it up now."""
+        self._turns[tag] = _Turn(time.monotonic(), limits.LOOKUP_FIRST_SECONDS)
+        self._wake.set()
+
+    def behind(self) -> None:
+        """Changes may have been missed: ask for the lists now."""
+        self._behind = True
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            pause = limits.LOOKUP_MOST_SECONDS
+            try:
+                if self._session_up():
+                    pause = self._round()
+                self.unknown = len(self._desk.open_intents())
+            except JournalUnavailable as error:
+                log.warning("reconciliation waits: %s", error.message)
+                pause = 1.0
+            except Exception:
+                log.exception("reconciliation failed; it goes on")
+            self._wake.wait(max(0.01, pause))
+
+    def _round(self) -> float:
+        """One look at everything that is due; the seconds until the next is."""
+        self._desk.write_what_waits()
+        now = time.monotonic()
+        intents = self._desk.open_intents()
+        for tag in set(self._turns) - {intent.tag for intent in intents}:
+            del self._turns[tag]
+        for intent in intents:
+            if self._turns.get(intent.tag, _Turn(0.0, 0.0)).at <= now:
+                self._look_up(intent)
+        self._follow_orders(now)
+        turns = [turn.at for turn in self._turns.values()]
+        return min([limits.LOOKUP_MOST_SECONDS, *(at - time.monotonic() for at in turns)])
+
+    # -- placements --------------------------------------------------------------------------------
+    def _look_up(self, intent: Intent) -> None:
+        if "orders" not in self._can and "order_by_tag" not in type(self._broker).__dict__:
+            self._later(intent, limits.LOOKUP_MOST_SECONDS)
+            return
+        asked_at = time.monotonic()
+        try:
+            found = self._broker.order_by_tag(intent.tag, int(intent.made_at * 1000) - OVERLAP_MS)
+        except BusError as error:
+            log.info("order %s cannot be looked up now: %s", intent.tag, error.message)
+            self._later(intent, error.retry_after)
+            return
+        except Exception:
+            log.exception("the look-up of order %s failed", intent.tag)
+            self._later(intent)
+            return
+        if found is not None:
+            self._found(intent, found)
+        elif self._absence_proves(intent, asked_at):
+            log.warning("order %s never reached the broker", intent.tag)
+            self._desk.send_again(intent)
+        else:
+            self._later(intent)
+
+    def _found(self, intent: Intent, order: Order) -> None:
+        log.warning("order %s is %s at the broker", intent.tag, order.order_id)
+        self._desk.settle(intent.tag, Outcome.accepted(order.order_id, intent.tag))
+        self._blotter.report("order", {**order.to_map(), "clientOrderId": intent.tag})
+
+    def _absence_proves(self, intent: Intent, asked_at: float) -> bool:
+        """Whether the look-up began long enough after the last send that the order would have been there."""
+        after = self._broker.absence_proves_after
+        if after is None:
+            return False
+        sent_at = intent.sent_at if intent.boot == boot_id() else 0.0
+        return asked_at - sent_at >= after
+
+    def _later(self, intent: Intent, pause: Optional[float] = None) -> None:
+        """Sets the next look-up: with backoff, but not later than absence begins to prove something."""
+        turn = self._turns.get(intent.tag, _Turn(0.0, limits.LOOKUP_FIRST_SECONDS))
+        chosen = turn.pause if pause is None else max(pause, 0.05)
+        at = time.monotonic() + chosen
+        after = self._broker.absence_proves_after
+        if pause is None and after is not None and intent.boot == boot_id():
+            proves_at = intent.sent_at + after + 0.01
+            if time.monotonic() < proves_at:
+                at = min(at, proves_at)
+        self._turns[intent.tag] = _Turn(at, min(turn.pause * 2, limits.LOOKUP_MOST_SECONDS))
+
+    # -- what was missed ---------------------------------------------------------------------------
+    def _follow_orders(self, now: float) -> None:
+        """Reads the broker's lists: after every reconnect, and now and then while orders are open."""
+        due = limits.FOLLOW_OPEN_SECONDS if self._journal.has_open_orders() else limits.FOLLOW_IDLE_SECONDS
+        if "orders" not in self._can or not (self._behind or now - self._listed_at >= due):
+            return
+        self._listed_at, behind, self._behind = now, self._behind, False
+        began = int(time.time() * 1000)
+        seen = self._journal.fact(SEEN_UNTIL)
+        since = int(seen) - OVERLAP_MS if seen is not None else None
+        try:
+            orders: List[Order] = list(self._broker.orders(False, since))
+            fills = list(self._broker.fills(since)) if "fills" in self._can else []
+        except BusError as error:
+            log.info("the broker's lists cannot be read now: %s", error.message)
+            self._behind = behind
+            return
+        self._blotter.catch_up(orders, fills)
+        if not self._behind:
+            self._journal.note(SEEN_UNTIL, str(began))
