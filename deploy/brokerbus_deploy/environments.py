@@ -41,6 +41,7 @@ class Recipe:
     install: tuple[str, ...]
     sources: tuple[Path, ...]
     module: str
+    broker: str = ""
     imports: str = ""
 
     @property
@@ -98,7 +99,7 @@ def recipe(config: Config, instance: InstanceConfig) -> Recipe:
     broker = built_in(instance)
     if broker is None:
         local = tuple(Path(text) for text in instance.install if Path(text).is_absolute())
-        return Recipe(interpreter, None, instance.install, (bus_project(), *local), instance.module)
+        return Recipe(interpreter, None, instance.install, (bus_project(), *local), instance.module, instance.broker)
     project = worker_project(broker.project)
     lock = project / f"{broker.requirements}.lock"
     if instance.sdk:
@@ -107,7 +108,7 @@ def recipe(config: Config, instance: InstanceConfig) -> Recipe:
         )
     if not lock.is_file():
         raise BuildFailed(f"expected the locked requirements {lock}, found none: run python -m brokerbus_deploy.lock")
-    return Recipe(interpreter, lock, (), (bus_project(), project), module_of(instance), broker.imports)
+    return Recipe(interpreter, lock, (), (bus_project(), project), module_of(instance), instance.broker, broker.imports)
 
 
 def environment(made_of: Recipe) -> Environment:
@@ -154,16 +155,17 @@ def _build(made_of: Recipe, env: Environment, installer: installers.Uv | install
         installers.run(installer.install(env.python, ["--no-deps", *map(str, made_of.sources)]))
     else:
         installers.run(installer.install(env.python, [str(bus_project()), *made_of.install]))
-    write_json(env.folder / _DESCRIPTION, _import_check(env, made_of.imports))
+    write_json(env.folder / _DESCRIPTION, _import_check(env, made_of.broker, made_of.imports))
 
 
-def _import_check(env: Environment, sdk: str) -> dict[str, Any]:
+def _import_check(env: Environment, broker: str, sdk: str) -> dict[str, Any]:
     """What the worker says of itself; the SDK is imported too, in a home of its own, for some write there."""
     try:
         if sdk:
             with tempfile.TemporaryDirectory() as home:
                 installers.run([str(env.python), "-I", "-c", f"import {sdk}"], DESCRIBE_SECONDS, home)
-        answer = installers.run([str(env.python), "-I", "-m", env.module, "--describe"], DESCRIBE_SECONDS)
+        named = ["--broker", broker] if broker else []
+        answer = installers.run([str(env.python), "-I", "-m", env.module, "--describe", *named], DESCRIBE_SECONDS)
         description = json.loads(answer.strip().splitlines()[-1])
     except BuildFailed as error:
         raise ImportCheckFailed(f"the import check of {env.module} failed: {error}") from None

@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import json
 import secrets
+import threading
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 from brokerbus import contract as contracts
 from brokerbus.broker import METHODS
+from brokerbus.client import BlockingClient
 from brokerbus.errors import BusError
 from brokerbus.model import SESSIONS, UNIFIED_STATUSES
 from brokerbus.testing.processes import WorkerProcess, until
@@ -326,3 +328,121 @@ def lists(worker: WorkerProcess, backend: Backend) -> None:
     fills = [got for got in worker.call("fills", timeout=20) if got["orderId"] == placed["orderId"]]
     assert sum(got["qty"] for got in fills) == backend.qty
     assert len({got["fillId"] for got in fills}) == len(fills)
+
+
+# -- orders, once --------------------------------------------------------------------------------------
+def restart(worker: WorkerProcess) -> None:
+    """kill -9, and a new process that is ready."""
+    worker.kill()
+    worker.start()
+    worker.ready()
+
+
+def with_tag(worker: WorkerProcess, tag: str) -> List[Dict[str, Any]]:
+    """The orders that carry a clientOrderId."""
+    return [got for got in worker.call("orders", timeout=20) if got["clientOrderId"] == tag]
+
+
+@card("the same clientOrderId gets the same answer, over kill -9 too, and is one order", "place_order", "orders")
+def same_answer(worker: WorkerProcess, backend: Backend) -> None:
+    tag = secrets.token_hex(8)
+    first = place(worker, backend, clientOrderId=tag)
+    assert place(worker, backend, clientOrderId=tag) == first
+    restart(worker)
+    assert place(worker, backend, clientOrderId=tag) == first
+    (listed,) = with_tag(worker, tag)
+    assert (listed["orderId"], listed["origin"]) == (first["orderId"], "bus")
+    worker.call("cancel_order", {"orderId": first["orderId"]}, timeout=20)
+
+
+@card("the same clientOrderId with another content is a conflict, and no order goes out", "place_order", "orders")
+def other_content(worker: WorkerProcess, backend: Backend) -> None:
+    tag = secrets.token_hex(8)
+    placed = place(worker, backend, clientOrderId=tag)
+    refused = refusal(worker, backend, clientOrderId=tag, qty=backend.qty * 2)
+    assert refused.code == "conflict", refused
+    assert refused.detail == {"reason": "content", "orderId": placed["orderId"]}
+    assert len(with_tag(worker, tag)) == 1
+    worker.call("cancel_order", {"orderId": placed["orderId"]}, timeout=20)
+
+
+@card("many requests with one clientOrderId at once are one order", "place_order", "orders")
+def duplicates(worker: WorkerProcess, backend: Backend) -> None:
+    tag = secrets.token_hex(8)
+    codes: List[str] = []
+
+    def ask() -> None:
+        with BlockingClient(worker.run_dir, worker.instance) as client:
+            params = {"contract": backend.symbol, "direction": "BUY", "orderType": "Limit", "qty": backend.qty}
+            params.update(price=backend.resting_price, clientOrderId=tag)
+            try:
+                client.call("place_order", params, timeout=20)
+                codes.append("ok")
+            except BusError as error:
+                codes.append(error.code)
+
+    threads = [threading.Thread(target=ask) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(codes) == 20
+    assert set(codes) <= {"ok", "conflict"}
+    (listed,) = with_tag(worker, tag)
+    worker.call("cancel_order", {"orderId": listed["orderId"]}, timeout=20)
+
+
+@card("an order is found by its clientOrderId; a rejected one answers its rejection", "place_order", "order")
+def by_client_id(worker: WorkerProcess, backend: Backend) -> None:
+    tag, refused_tag = secrets.token_hex(8), secrets.token_hex(8)
+    placed = place(worker, backend, clientOrderId=tag)
+    assert worker.call("order", {"clientOrderId": tag}, timeout=20)["orderId"] == placed["orderId"]
+    refusal(worker, backend, qty=backend.too_many, clientOrderId=refused_tag)
+    assert worker.code("order", {"clientOrderId": refused_tag}, timeout=20) == "rejected"
+    assert worker.code("order", {"clientOrderId": secrets.token_hex(8)}, timeout=20) == "not_found"
+    worker.call("cancel_order", {"orderId": placed["orderId"]}, timeout=20)
+
+
+@card("halt refuses placements over restarts, lets cancel through, and resume ends it", "place_order", "cancel_order")
+def halt(worker: WorkerProcess, backend: Backend) -> None:
+    placed = place(worker, backend)
+    worker.call("halt", {"reason": "a card"})
+    try:
+        assert refusal(worker, backend).code == "halted"
+        restart(worker)
+        assert refusal(worker, backend).code == "halted"
+        assert worker.status()["halted"] == "a card"
+        assert worker.call("cancel_order", {"orderId": placed["orderId"]}, timeout=20) == {"canceled": True}
+    finally:
+        worker.call("resume")
+    again = place(worker, backend)
+    worker.call("cancel_order", {"orderId": again["orderId"]}, timeout=20)
+
+
+@card("each change of an order and each fill is one event with a growing cursor", "place_order", "order", "fills")
+def events(worker: WorkerProcess, backend: Backend) -> None:
+    before = worker.call("replay", {"cursor": 0})["cursor"]
+    placed = place(worker, backend, price=backend.filling_price)
+
+    def told() -> List[Dict[str, Any]]:
+        pushes: List[Dict[str, Any]] = worker.call("replay", {"cursor": before})["pushes"]
+        return [push for push in pushes if push["subject"] == placed["orderId"]]
+
+    def filled() -> bool:
+        return any(push["kind"] == "order" and bool(push["data"]["isFilled"]) for push in told())
+
+    def executed() -> bool:
+        return float(sum(push["data"]["qty"] for push in told() if push["kind"] == "fill")) >= backend.qty
+
+    until(filled, 20, "the event of the fill")
+    until(executed, 20, "the executions")
+    restart(worker)
+    got = told()
+    cursors = [push["cursor"] for push in got]
+    assert cursors == sorted(set(cursors))
+    fills = [push["data"] for push in got if push["kind"] == "fill"]
+    assert len({fill["fillId"] for fill in fills}) == len(fills)
+    assert sum(fill["qty"] for fill in fills) == backend.qty
+    states = [push["data"]["filledQty"] for push in got if push["kind"] == "order"]
+    assert states == sorted(states)
+    assert {push["data"]["clientOrderId"] for push in got} == {placed["clientOrderId"]}
