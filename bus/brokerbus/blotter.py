@@ -28,16 +28,31 @@ DAY_SECONDS = 24 * 3600.0
 class Blotter:
     """Orders and fills of one instance; any thread may call.
 
-    ``behind`` is called when a report could not be journaled: the broker has to be asked again.
+    ``behind`` is called when a report could not be journaled: the broker has to be asked again. ``doubt``
+    is given for a vendor that invents cancels: it hears of each order reported as cancelled, and nothing is
+    believed until the broker was asked for that order and :meth:`confirm` has its answer.
     """
 
-    def __init__(self, journal: Journal, publish: Publish, behind: Callable[[], None]) -> None:
-        self._journal, self._publish, self._behind = journal, publish, behind
+    def __init__(
+        self,
+        journal: Journal,
+        publish: Publish,
+        behind: Callable[[], None],
+        doubt: Optional[Callable[[str], None]] = None,
+    ) -> None:
+        self._journal, self._publish, self._behind, self._doubt = journal, publish, behind, doubt
         self._lock = threading.Lock()
 
     # -- reports -----------------------------------------------------------------------------------
     def report(self, kind: str, data: Mapping[str, Any]) -> None:
         """Takes the map of an Order or a Fill, from wherever it comes; raises nothing."""
+        if kind == "order" and self._doubt is not None and data.get("isCanceled"):
+            self._doubt(str(data["orderId"]))
+        else:
+            self.confirm(kind, data)
+
+    def confirm(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Takes a report that the broker gave when it was asked for just this; raises nothing."""
         try:
             with self._lock:
                 if kind == "order":
@@ -95,7 +110,7 @@ class Blotter:
             if known is None:
                 raise
             return known
-        self.report("order", found)
+        self.confirm("order", found)
         return self._newest(found)
 
     def order_of_tag(self, broker: Broker, tag: str) -> Dict[str, Any]:
@@ -127,13 +142,13 @@ class Blotter:
     def catch_up(self, orders: Sequence[Order], fills: Sequence[Any]) -> None:
         """Journals what a broker's lists tell of the time when nobody listened."""
         for order in orders:
-            self.report("order", order.to_map())
+            self.confirm("order", order.to_map())
         for fill in fills:
             self.report("fill", fill.to_map())
 
     def _reported(self, order: Order) -> Dict[str, Any]:
         found = order.to_map()
-        self.report("order", found)
+        self.confirm("order", found)
         return self._newest(found)
 
     def _newest(self, found: Dict[str, Any]) -> Dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import Callable, Dict, List, NamedTuple, Optional
+from typing import Callable, Dict, List, NamedTuple, Optional, Set
 
 from brokerbus import limits
 from brokerbus.blotter import Blotter
@@ -44,6 +44,7 @@ class Reconciler:
         self._session_up = session_up
         self._can = set(implemented(type(broker)))
         self._turns: Dict[str, _Turn] = {}
+        self._doubted: Set[str] = set()
         self._wake = threading.Event()
         self._stopping = False
         self._behind = True
@@ -61,6 +62,11 @@ class Reconciler:
     def unsure(self, tag: str) -> None:
         """An outcome is open: look it up now."""
         self._turns[tag] = _Turn(time.monotonic(), limits.LOOKUP_FIRST_SECONDS)
+        self._wake.set()
+
+    def doubt(self, order_id: str) -> None:
+        """An order is said to be cancelled: ask for it before that is believed."""
+        self._doubted.add(order_id)
         self._wake.set()
 
     def behind(self) -> None:
@@ -93,6 +99,8 @@ class Reconciler:
         for intent in intents:
             if self._turns.get(intent.tag, _Turn(0.0, 0.0)).at <= now:
                 self._look_up(intent)
+        for order_id in list(self._doubted):
+            self._ask_for(order_id)
         self._follow_orders(now)
         turns = [turn.at for turn in self._turns.values()]
         return min([limits.LOOKUP_MOST_SECONDS, *(at - time.monotonic() for at in turns)])
@@ -145,6 +153,16 @@ class Reconciler:
             if time.monotonic() < proves_at:
                 at = min(at, proves_at)
         self._turns[intent.tag] = _Turn(at, min(turn.pause * 2, limits.LOOKUP_MOST_SECONDS))
+
+    def _ask_for(self, order_id: str) -> None:
+        """Journals what the broker says of a doubted order; one that it cannot tell of now stays doubted."""
+        try:
+            found = self._broker.order(order_id)
+        except BusError as error:
+            log.info("order %s cannot be asked for now: %s", order_id, error.message)
+            return
+        self._doubted.discard(order_id)
+        self._blotter.confirm("order", found.to_map())
 
     # -- what was missed ---------------------------------------------------------------------------
     def _follow_orders(self, now: float) -> None:

@@ -44,7 +44,8 @@ class Trading:
         self._instance, self._broker = instance, broker
         self._journal = Journal(path)
         self._reports: queue.Queue[Optional[Tuple[str, Mapping[str, Any]]]] = queue.Queue(limits.REPORT_QUEUE)
-        self._blotter = Blotter(self._journal, publish, self.session_came_up)
+        doubt = self._doubt if broker.invents_cancels else None
+        self._blotter = Blotter(self._journal, publish, self.session_came_up, doubt)
         self._desk = OrderDesk(self._journal, broker, self._blotter.adopt, self._unsure, reached)
         self._reconciler = Reconciler(self._journal, self._desk, self._blotter, broker, session_up)
         self._halted: Optional[str] = None
@@ -63,6 +64,9 @@ class Trading:
     def session_came_up(self) -> None:
         """What happened meanwhile has to be asked for."""
         self._reconciler.behind()
+
+    def _doubt(self, order_id: str) -> None:
+        self._reconciler.doubt(order_id)
 
     def _unsure(self, tag: str) -> None:
         self._reconciler.unsure(tag)

@@ -27,6 +27,7 @@ class ProblemBroker(Broker):
     regions = ("US",)
     kinds = ("status", "tick", "order", "fill")
     absence_proves_after = 0.5
+    invents_cancels = True
     settings: ClassVar[Dict[str, SettingKind]] = {"connect": SettingKind(str, "how connecting goes: ok, refused, hang")}
 
     def __init__(self, settings: Mapping[str, Any], context: Context) -> None:

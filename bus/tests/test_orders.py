@@ -197,6 +197,16 @@ def test_reports_are_journaled_once_and_never_go_backwards(worker):
     assert worker.call("replay", {"cursor": 3})["gap"] is False
 
 
+def test_an_invented_cancel_is_not_believed(worker):
+    """A push that calls an open order cancelled is checked with the broker first, which knows better."""
+    placed(worker, clientOrderId="a")
+    report(worker, "order", Order("1", "USD", 1, is_canceled=True, client_order_id="a").to_map())
+    report(worker, "fill", {"fillId": "f", "orderId": "1", "qty": 1, "price": 1.0})
+    until(lambda: [kind for _, kind, _ in events(worker)][-1:] == ["fill"], 5, "the report after it")
+    assert not [data for _, kind, data in events(worker) if kind == "order" and data["isCanceled"]]
+    assert worker.call("order", {"orderId": "1"})["isCanceled"] is False
+
+
 def test_what_happened_while_the_worker_was_down_appears_after_it(worker):
     """Orders made elsewhere, and those whose worker died, are events with a cursor after the restart."""
     worker.kill()
