@@ -24,6 +24,7 @@ from brokerbus.errors import (
     Unsupported,
 )
 from brokerbus.instance import Instance
+from brokerbus.journal import JournalFromTheFuture
 from brokerbus.trading import JOURNALED, OWN, REPORTED, Trading
 from brokerbus.wire import Reply, Request
 
@@ -221,7 +222,11 @@ class Engine:
             self._context.fail(f"the broker did not load: {type(error).__name__}: {error}")
             return
         if _trades(kind):
-            self._trading = self._open_trading(broker)
+            try:
+                self._trading = self._open_trading(broker)
+            except JournalFromTheFuture as error:
+                self._context.fail(str(error))
+                return
         self._broker = broker
         self._connect(broker)
 

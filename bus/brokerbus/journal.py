@@ -29,8 +29,8 @@ KEEP_SECONDS = 8 * 24 * 3600.0
 KEEP_EVENTS = 200_000
 """Order and fill events kept for replay at the least; older ones go with the intents."""
 
-PRUNE_EVERY = 1_000
-"""Intents between two looks for what may go."""
+KEEP_ORDERS_SECONDS = 90 * 24 * 3600.0
+"""A completed order and its fills are remembered this long; the broker's own history has the older ones."""
 
 OPEN, ACCEPTED, REFUSED = "open", "accepted", "refused"
 """An intent without known outcome; one that became an order; one that the broker refused."""
@@ -120,7 +120,6 @@ class Journal:
         self._path = path
         self._lock = threading.RLock()
         self._database: Optional[sqlite3.Connection] = None
-        self._since_prune = 0
         with self._lock, contextlib.suppress(JournalUnavailable):
             self._connected()
 
@@ -142,7 +141,6 @@ class Journal:
                 " VALUES (?,?,?,?,?,?,?,?)",
                 (tag, digest, _packed(content), OPEN, time.time(), boot_id(), deadline, time.monotonic()),
             )
-        self._prune_now_and_then()
         return None
 
     def settle(self, tag: str, state: str, order_id: Optional[str], outcome: bytes) -> None:
@@ -308,13 +306,6 @@ class Journal:
         row = database.execute("SELECT * FROM intents WHERE tag = ?", (tag,)).fetchone()
         return _intent_of(row) if row else None
 
-    def _prune_now_and_then(self) -> None:
-        self._since_prune += 1
-        if self._since_prune >= PRUNE_EVERY:
-            self._since_prune = 0
-            with contextlib.suppress(JournalUnavailable):
-                self.prune(time.time() - KEEP_SECONDS)
-
     def prune(self, before: float) -> None:
         """Removes what was settled before ``before`` (Unix s); open intents and open orders stay."""
         with self._writing() as database:
@@ -323,6 +314,9 @@ class Journal:
                 "DELETE FROM events WHERE at < ? AND cursor <= (SELECT max(cursor) FROM events) - ?",
                 (before, KEEP_EVENTS),
             )
+            long_ago = before + KEEP_SECONDS - KEEP_ORDERS_SECONDS
+            database.execute("DELETE FROM orders WHERE completed = 1 AND updated < ?", (long_ago,))
+            database.execute("DELETE FROM fills WHERE at < ?", (long_ago,))
 
 
 @functools.lru_cache(maxsize=1)

@@ -117,6 +117,10 @@ class OrderDesk:
     def _send(self, request: OrderRequest) -> Optional[Outcome]:
         """Sends a journaled intent, and journals what is certain of it."""
         tag = request.client_order_id
+        if time.monotonic() >= request.deadline:  # the disk took its time, or this process was stopped
+            late = Expired("the deadline passed before the order was sent")
+            self.forget(tag, late)
+            raise late
         self._reached("before the SDK call")
         try:
             order_id = str(self._broker.place_order(request))
@@ -186,11 +190,13 @@ class OrderDesk:
             self.settle(tag, outcome)
 
     def _wait(self, request: OrderRequest, answer: Answer) -> None:
-        """Has ``answer`` called when the outcome is known; the host answers at the deadline, whatever happens here."""
-        tag, now = request.client_order_id, time.monotonic()
+        """Has ``answer`` called when the outcome is known, or at the request's deadline."""
+        tag, waiter = request.client_order_id, _Waiter(request.deadline, answer)
         with self._lock:
-            waiting = [waiter for waiter in self._waiters.get(tag, []) if waiter.deadline > now]
-            self._waiters[tag] = [*waiting, _Waiter(request.deadline, answer)]
+            self._waiters.setdefault(tag, []).append(waiter)
+        giving_up = threading.Timer(max(0.0, request.deadline - time.monotonic()), self._give_up, (tag, waiter))
+        giving_up.daemon = True
+        giving_up.start()
         known = self._journal.intent(tag)  # it may have been settled in between
         if known is None or known.outcome is not None:
             with self._lock:
@@ -200,6 +206,15 @@ class OrderDesk:
                     Outcome.unpack(known.state, known.order_id, known.outcome).tell(waiter.answer)
                 else:
                     waiter.answer(None, Unavailable("the order was not sent", retry_after=1.0))
+
+    def _give_up(self, tag: str, waiter: _Waiter) -> None:
+        """Tells one caller at its deadline that nobody knows yet; the look-ups go on."""
+        with self._lock:
+            waiting = self._waiters.get(tag, [])
+            if waiter not in waiting:
+                return
+            waiting.remove(waiter)
+        waiter.answer(None, UnknownOutcome(f"nothing proves yet what became of clientOrderId {tag}; it is looked up"))
 
     # -- what reconciliation asks for --------------------------------------------------------------
     def open_intents(self) -> List[Intent]:

@@ -15,7 +15,7 @@ from brokerbus import limits
 from brokerbus.blotter import Blotter
 from brokerbus.broker import Broker, implemented
 from brokerbus.errors import BusError
-from brokerbus.journal import Intent, Journal, JournalUnavailable, boot_id
+from brokerbus.journal import KEEP_SECONDS, Intent, Journal, JournalUnavailable, boot_id
 from brokerbus.model import Order
 from brokerbus.orders import OrderDesk
 from brokerbus.outcome import Outcome
@@ -24,6 +24,9 @@ log = logging.getLogger("brokerbus.reconcile")
 
 SEEN_UNTIL = "seen_until"
 """The fact that holds the Unix ms up to which the broker's lists were journaled."""
+
+PRUNE_SECONDS = 3600.0
+"""How often the journal is rid of what it need not keep."""
 
 OVERLAP_MS = 120_000
 """How far before that a list is asked again: clocks differ, and vendors list late."""
@@ -48,7 +51,7 @@ class Reconciler:
         self._wake = threading.Event()
         self._stopping = False
         self._behind = True
-        self._listed_at = 0.0
+        self._listed_at, self._pruned_at = 0.0, -PRUNE_SECONDS
         self.unknown = 0
         self._thread = threading.Thread(target=self._run, name="reconcile", daemon=True)
 
@@ -82,12 +85,19 @@ class Reconciler:
                 if self._session_up():
                     pause = self._round()
                 self.unknown = len(self._desk.open_intents())
+                self._prune(time.monotonic())
             except JournalUnavailable as error:
                 log.warning("reconciliation waits: %s", error.message)
                 pause = 1.0
             except Exception:
                 log.exception("reconciliation failed; it goes on")
             self._wake.wait(max(0.01, pause))
+
+    def _prune(self, now: float) -> None:
+        """Now and then removes from the journal what has been kept long enough."""
+        if now - self._pruned_at >= PRUNE_SECONDS:
+            self._pruned_at = now
+            self._journal.prune(time.time() - KEEP_SECONDS)
 
     def _round(self) -> float:
         """One look at everything that is due; the seconds until the next is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -59,7 +60,8 @@ class Trading:
     def stop(self) -> None:
         """Journals the reports that wait, and closes the file."""
         self._reconciler.stop()
-        self._reports.put(None)
+        with contextlib.suppress(queue.Full):
+            self._reports.put_nowait(None)
 
     def session_came_up(self) -> None:
         """What happened meanwhile has to be asked for."""

@@ -6,20 +6,23 @@ import json
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
+IDS = frozenset(("orderId", "clientOrderId", "symbol", "subject"))
+"""Keys whose values are text even where they look like a number."""
+
 
 class BadArgument(Exception):
     """An argument of the command line does not fit; the message says what was expected."""
 
 
 def params(arguments: Iterable[str]) -> dict[str, Any]:
-    """``a.b=1 c=text`` → ``{"a": {"b": 1}, "c": "text"}``; a value is JSON if it parses, else text."""
+    """``a.b=1 c=text`` → ``{"a": {"b": 1}, "c": "text"}``; a value is JSON if it parses, else text; ids are text."""
     found: dict[str, Any] = {}
     for argument in arguments:
         key, equals, text = argument.partition("=")
         path = key.split(".")
         if not equals or not all(path):
             raise BadArgument(f"expected key=value, found {argument!r}")
-        _set(found, path, _value(text), key)
+        _set(found, path, text if path[-1] in IDS else _value(text), key)
     return found
 
 

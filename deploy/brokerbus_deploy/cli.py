@@ -21,6 +21,7 @@ from brokerbus_deploy.env_commands import env_app
 from brokerbus_deploy.installers import BuildFailed
 from brokerbus_deploy.interpreters import InterpreterMissing
 from brokerbus_deploy.layout import FRONT, WATCHDOG
+from brokerbus_deploy.order_commands import order_app
 from brokerbus_deploy.output import say, wide
 from brokerbus_deploy.supervisor import SupervisorError
 
@@ -33,6 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(env_app, name="env")
+app.add_typer(order_app, name="order")
 
 FAILED, MISUSED = 1, 2
 
@@ -185,8 +187,8 @@ def call(
 ) -> None:
     """Asks one instance over the bus and prints the result as JSON.
 
-    A value is JSON if it parses, else text; dotted keys make maps. When the answer is an error, its map is printed
-    and the exit code is 1.
+    A value is JSON if it parses, else text; ids are text; dotted keys make maps. When the answer is an error, its
+    map is printed and the exit code is 1.
 
     Examples: brokerbus call ID quote contract=US.AAPL;
     brokerbus call ID place_order contract=US.AAPL direction=BUY qty=100 price=180.5

@@ -23,6 +23,8 @@ STATES = ("starting", "ready", "degraded", "stopped", "failed")
 STARTING_SECONDS = 30.0
 """A process this young that does not answer yet is starting; an older one is degraded."""
 
+_COLUMNS = ("INSTANCE", "BROKER", "SDK", "PYTHON", "PID", "STATE", "SESSION", "LAST PUSH", "RESTARTS", "TRADING")
+
 _GONE = {"STOPPED": "stopped", "STOPPING": "stopped", "EXITED": "failed", "BACKOFF": "failed", "FATAL": "failed"}
 
 
@@ -83,6 +85,8 @@ def _instance(config: Config, instance: InstanceConfig, info: ProcessInfo | None
         "sdk": built.get("sdk"),
         "restarts": restarts,
         "lastPushAge": said.get("lastPushAge"),
+        "halted": said.get("halted"),
+        "unknownOrders": said.get("unknown"),
     }
 
 
@@ -103,18 +107,26 @@ def _description(config: Config, instance: InstanceConfig) -> dict[str, Any]:
 def table(status: dict[str, Any], config: Config) -> Table:
     """A row per process."""
     shown = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("INSTANCE", "BROKER", "SDK", "PYTHON", "PID", "STATE", "SESSION", "LAST PUSH", "RESTARTS"):
+    for column in _COLUMNS:
         shown.add_column(column, no_wrap=True)
     for row in status["instances"]:
         age = row["lastPushAge"]
         cells = [row["id"], row["broker"], row["sdk"], row["python"], row["pid"], row["state"], row["session"]]
-        shown.add_row(*map(_cell, [*cells, None if age is None else f"{age:.1f} s", row["restarts"]]))
+        shown.add_row(*map(_cell, [*cells, None if age is None else f"{age:.1f} s", row["restarts"], _trading(row)]))
     front = status["front"]
-    shown.add_row(FRONT, front["url"], "-", "-", _cell(front["pid"]), front["state"], "-", "-", str(front["restarts"]))
+    cells = [FRONT, front["url"], "-", "-", _cell(front["pid"]), front["state"], "-", "-", str(front["restarts"]), "-"]
+    shown.add_row(*cells)
     guard = _processes(layout_of(config)).get(WATCHDOG)
     state = process_state(guard, answers=bool(guard and guard.pid))
-    shown.add_row(WATCHDOG, "-", "-", "-", _cell(guard.pid if guard else None), state, "-", "-", "-")
+    shown.add_row(WATCHDOG, "-", "-", "-", _cell(guard.pid if guard else None), state, "-", "-", "-", "-")
     return shown
+
+
+def _trading(row: dict[str, Any]) -> str | None:
+    """What an operator has to know of the orders: a halt, and outcomes that nobody knows."""
+    said = [] if row["halted"] is None else [f"halted: {row['halted']}"]
+    said += [f"{row['unknownOrders']} unknown"] if row["unknownOrders"] else []
+    return ", ".join(said) or None
 
 
 def _cell(value: Any) -> str:

@@ -89,7 +89,19 @@ def test_status_of_nothing(config: Path) -> None:
     """With nothing running every process is stopped; the JSON has the contract's shape."""
     found = json.loads(invoke("-c", str(config), "status", "--json").stdout)
     assert (found["front"]["state"], found["hub"]) == ("stopped", {"state": "absent"})
-    keys = {"id", "broker", "state", "session", "pid", "python", "sdk", "restarts", "lastPushAge"}
+    keys = {
+        "id",
+        "broker",
+        "state",
+        "session",
+        "pid",
+        "python",
+        "sdk",
+        "restarts",
+        "lastPushAge",
+        "halted",
+        "unknownOrders",
+    }
     assert [set(row) for row in found["instances"]] == [keys]
     assert (found["instances"][0]["state"], found["instances"][0]["session"]) == ("stopped", "unknown")
     assert ID in invoke("-c", str(config), "status").output
