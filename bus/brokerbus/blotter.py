@@ -62,14 +62,18 @@ class Blotter:
         except JournalUnavailable as error:
             log.error("a report of %s %s waits for the journal: %s", kind, data.get("orderId"), error.message)
             self._behind()
-        except (KeyError, TypeError, ValueError) as error:
+        except Exception as error:  # whatever a broker reports, the next report is taken
             log.error("a report of kind %s cannot be read: %s: %s", kind, type(error).__name__, error)
 
     def adopt(self, order_id: str, tag: str) -> None:
         """Notes that an order was placed here, where a report may have come before its id was known."""
-        known = self._journal.order(order_id)
+        try:
+            known = self._journal.order(order_id)
+        except JournalUnavailable:
+            self._behind()
+            return
         if known is not None and known.get("clientOrderId") != tag:
-            self.report("order", {**known, "clientOrderId": tag})
+            self.confirm("order", {**known, "clientOrderId": tag})
 
     def _order(self, data: Dict[str, Any]) -> None:
         order_id = str(data["orderId"])
@@ -128,16 +132,21 @@ class Blotter:
     def orders(self, broker: Broker, open_only: bool, since: Optional[int]) -> List[Dict[str, Any]]:
         """The broker's list and the journal's, each order once, in its newest state."""
         listed = {order.order_id: self._reported(order) for order in broker.orders(open_only, since)}
-        for known in self._journal.orders(_since(since)):
+        for known in self._known_orders(since):
             if not open_only or not known["isCompleted"]:
                 listed.setdefault(known["orderId"], known)
         return [order for order in listed.values() if not open_only or not order["isCompleted"]]
 
     def fills(self, broker: Broker, since: Optional[int]) -> List[Dict[str, Any]]:
         """The broker's executions and the journal's, each once."""
-        for fill in broker.fills(since):
-            self.report("fill", fill.to_map())
-        return self._journal.fills(_since(since))
+        listed = {fill.fill_id: fill.to_map() for fill in broker.fills(since)}
+        for fill in listed.values():
+            self.confirm("fill", fill)
+        try:
+            known = self._journal.fills(_since(since))
+        except JournalUnavailable:
+            known = []
+        return list({**listed, **{fill["fillId"]: fill for fill in known}}.values())
 
     def catch_up(self, orders: Sequence[Order], fills: Sequence[Any]) -> None:
         """Journals what a broker's lists tell of the time when nobody listened."""
@@ -145,6 +154,12 @@ class Blotter:
             self.confirm("order", order.to_map())
         for fill in fills:
             self.report("fill", fill.to_map())
+
+    def _known_orders(self, since: Optional[int]) -> List[Dict[str, Any]]:
+        try:
+            return self._journal.orders(_since(since))
+        except JournalUnavailable:
+            return []  # the broker's own list is an answer, too
 
     def _reported(self, order: Order) -> Dict[str, Any]:
         found = order.to_map()

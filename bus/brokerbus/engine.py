@@ -183,13 +183,14 @@ class Engine:
         trading = self._trading
         if trading is not None and request.method in OWN:
             return _Run(request, deadline, lambda: trading.answer(request.method, arguments), done)
-        if self.session == "down" or self.state == "starting":
-            if request.method == "ping":
-                return _Run(request, deadline, lambda: {"pong": False}, done)
-            raise Unavailable(f"the broker's session is down: {self.reason}", retry_after=limits.RETRY_MOST_SECONDS)
+        if trading is not None and request.method == "place_order":
+            return _Placement(request, deadline, trading, arguments[0], done)
+        if request.method == "ping" and self._is_down():
+            return _Run(request, deadline, lambda: {"pong": False}, done)
+        by_tag = request.method == "order" and arguments[0] is None
+        if not by_tag:  # what became of a clientOrderId, the journal may know by itself
+            self._refuse_if_down()
         if trading is not None:
-            if request.method == "place_order":
-                return _Placement(request, deadline, trading, arguments[0], done)
             if request.method in JOURNALED:
                 return _Run(request, deadline, lambda: trading.answer(request.method, arguments), done)
             if request.method == "modify_order":
@@ -232,13 +233,17 @@ class Engine:
 
     def _open_trading(self, broker: Broker) -> Trading:
         path = self._instance.state_dir / f"{self._instance.id}.orders.sqlite3"
-        trading = Trading(self._instance.id, path, broker, self._push, self._is_ready, self._reached)
+        trading = Trading(self._instance.id, path, broker, self._push, self._refuse_if_down, self._reached)
         trading.read_halt()
         trading.start()
         return trading
 
-    def _is_ready(self) -> bool:
-        return self.state == "ready" and self.session != "down"
+    def _is_down(self) -> bool:
+        return self.session == "down" or self.state == "starting"
+
+    def _refuse_if_down(self) -> None:
+        if self._is_down():
+            raise Unavailable(f"the broker's session is down: {self.reason}", retry_after=limits.RETRY_MOST_SECONDS)
 
     def _connect(self, broker: Broker) -> None:
         pause = limits.RETRY_FIRST_SECONDS
@@ -320,7 +325,11 @@ class _Placement(_Run):
         self._trading, self._order = trading, order
 
     def __call__(self) -> None:
-        self._trading.place(self._order, self._answer)
+        try:
+            self._trading.place(self._order, self._answer)
+        except Exception as error:
+            log.exception("place_order failed")
+            self._done(Reply(self._request.id, error=_defect("place_order", error)))
 
     def _answer(self, result: Any, error: Optional[BusError]) -> None:
         self._done(Reply(self._request.id, result, error))

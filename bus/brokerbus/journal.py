@@ -7,7 +7,6 @@ It knows no broker and no socket. Every method is one transaction; a failure to 
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import sqlite3
 import threading
@@ -44,10 +43,7 @@ CREATE TABLE IF NOT EXISTS intents (
     state TEXT NOT NULL,
     order_id TEXT,
     outcome BLOB,
-    made_at REAL NOT NULL,
-    boot TEXT NOT NULL,
-    deadline REAL NOT NULL,
-    sent_at REAL NOT NULL
+    made_at REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS intents_order ON intents (order_id) WHERE order_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS intents_open ON intents (state) WHERE state = 'open';
@@ -86,9 +82,7 @@ class JournalFromTheFuture(RuntimeError):
 class Intent:
     """An order that somebody asked for, and what became of it.
 
-    ``tag`` is the clientOrderId; ``digest`` tells whether two requests mean the same. ``deadline`` and
-    ``sent_at`` (the last time it may have been sent) are CLOCK_MONOTONIC of the boot named ``boot``;
-    ``made_at`` is Unix seconds.
+    ``tag`` is the clientOrderId; ``digest`` tells whether two requests mean the same; ``made_at`` is Unix s.
     """
 
     tag: str
@@ -98,9 +92,6 @@ class Intent:
     order_id: Optional[str]
     outcome: Optional[bytes]
     made_at: float
-    boot: str
-    deadline: float
-    sent_at: float
 
 
 class Event(NamedTuple):
@@ -130,39 +121,31 @@ class Journal:
                 self._database = None
 
     # -- intents -----------------------------------------------------------------------------------
-    def begin(self, tag: str, digest: bytes, content: Mapping[str, Any], deadline: float) -> Optional[Intent]:
+    def begin(self, tag: str, digest: bytes, content: Mapping[str, Any]) -> Optional[Intent]:
         """Notes an intent, synced; returns None, or the intent that the tag stands for already."""
         with self._writing() as database:
             known = self._intent(database, tag)
             if known is not None:
                 return known
             database.execute(
-                "INSERT INTO intents (tag, digest, content, state, made_at, boot, deadline, sent_at)"
-                " VALUES (?,?,?,?,?,?,?,?)",
-                (tag, digest, _packed(content), OPEN, time.time(), boot_id(), deadline, time.monotonic()),
+                "INSERT INTO intents (tag, digest, content, state, made_at) VALUES (?,?,?,?,?)",
+                (tag, digest, _packed(content), OPEN, time.time()),
             )
         return None
 
-    def settle(self, tag: str, state: str, order_id: Optional[str], outcome: bytes) -> None:
-        """Notes the outcome of an intent, synced. The first outcome stands; a later one changes nothing."""
+    def settle(self, tag: str, state: str, order_id: Optional[str], outcome: bytes) -> bool:
+        """Notes the outcome of an open intent, synced; False when it has one already, which stands."""
         with self._writing() as database:
-            database.execute(
+            changed = database.execute(
                 "UPDATE intents SET state = ?, order_id = ?, outcome = ? WHERE tag = ? AND state = ?",
                 (state, order_id, outcome, tag, OPEN),
             )
+        return changed.rowcount > 0
 
     def forget(self, tag: str) -> None:
         """Removes an intent of which it is proven that nothing was sent, so that the tag may be used again."""
         with self._writing() as database:
             database.execute("DELETE FROM intents WHERE tag = ? AND state = ?", (tag, OPEN))
-
-    def send_again(self, tag: str, deadline: float) -> None:
-        """Notes, before it is done, that an intent is sent once more, with a new deadline; synced."""
-        with self._writing() as database:
-            database.execute(
-                "UPDATE intents SET boot = ?, deadline = ?, sent_at = ? WHERE tag = ? AND state = ?",
-                (boot_id(), deadline, time.monotonic(), tag, OPEN),
-            )
 
     def intent(self, tag: str) -> Optional[Intent]:
         """What a clientOrderId stands for."""
@@ -270,10 +253,10 @@ class Journal:
                 yield database
                 database.execute("COMMIT")
             except sqlite3.Error as error:
-                self._give_up(database)
+                self._roll_back(database)
                 raise JournalUnavailable(f"the order journal cannot be written: {error}", retry_after=1.0) from None
             except BaseException:
-                self._give_up(database)
+                self._roll_back(database)
                 raise
 
     @contextlib.contextmanager
@@ -295,9 +278,15 @@ class Journal:
                 raise JournalUnavailable(f"the order journal cannot be opened: {error}", retry_after=1.0) from None
         return self._database
 
+    def _roll_back(self, database: sqlite3.Connection) -> None:
+        """Undoes a transaction and keeps the file open: opening it anew would need room that may not be there."""
+        try:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._give_up(database)
+
     def _give_up(self, database: sqlite3.Connection) -> None:
-        with contextlib.suppress(sqlite3.Error):
-            database.execute("ROLLBACK")
         with contextlib.suppress(sqlite3.Error):
             database.close()
         self._database = None
@@ -317,15 +306,6 @@ class Journal:
             long_ago = before + KEEP_SECONDS - KEEP_ORDERS_SECONDS
             database.execute("DELETE FROM orders WHERE completed = 1 AND updated < ?", (long_ago,))
             database.execute("DELETE FROM fills WHERE at < ?", (long_ago,))
-
-
-@functools.lru_cache(maxsize=1)
-def boot_id() -> str:
-    """Names this boot of the host: CLOCK_MONOTONIC values of another one mean nothing."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-    except OSError:
-        return ""
 
 
 def _opened(path: Path) -> sqlite3.Connection:

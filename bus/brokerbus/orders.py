@@ -30,7 +30,7 @@ from brokerbus.errors import (
     Unavailable,
     UnknownOutcome,
 )
-from brokerbus.journal import Intent, Journal, JournalUnavailable, boot_id
+from brokerbus.journal import Intent, Journal, JournalUnavailable
 from brokerbus.outcome import Answer, Outcome
 
 log = logging.getLogger("brokerbus.orders")
@@ -56,7 +56,8 @@ class OrderDesk:
     """Placements of one instance over its journal; any thread may call.
 
     ``accepted`` hears of each order id with its clientOrderId, ``unsure`` of each id whose outcome has to
-    be looked up. ``reached`` is told each of :data:`POINTS` as a placement passes it.
+    be looked up. ``refuse_if_down`` raises Unavailable while nothing can be sent: an id that is known is
+    answered all the same. ``reached`` is told each of :data:`POINTS` as a placement passes it.
     """
 
     def __init__(
@@ -65,25 +66,32 @@ class OrderDesk:
         broker: Broker,
         accepted: Callable[[str, str], None],
         unsure: Callable[[str], None],
+        refuse_if_down: Callable[[], None] = lambda: None,
         reached: Callable[[str], None] = lambda point: None,
     ) -> None:
         self._journal, self._broker = journal, broker
         self._accepted, self._unsure, self._reached = accepted, unsure, reached
+        self._refuse_if_down = refuse_if_down
         self._lock = threading.Lock()
         self._in_flight: Set[str] = set()
         self._waiters: Dict[str, List[_Waiter]] = {}
         self._unwritten: Dict[str, Outcome] = {}
+        self._unforgotten: Set[str] = set()
+        self._ended: Dict[str, float] = {}
+        self._began = time.monotonic()
 
     # -- placing -----------------------------------------------------------------------------------
     def place(self, request: OrderRequest, answer: Answer) -> None:
         """Places an order once; ``answer`` is called now, or when the outcome is known."""
+        tag = request.client_order_id
         try:
-            with self._claimed(request.client_order_id):
+            with self._claimed(tag):
                 outcome = self._place(request)
         except BusError as error:
             answer(None, error)
             return
         if outcome is None:
+            self._unsure(tag)
             self._wait(request, answer)
         else:
             self._reached("before reply")
@@ -98,8 +106,9 @@ class OrderDesk:
             if time.monotonic() >= request.deadline:
                 raise Expired("the deadline passed before the order was journaled")
             self.refuse_if_halted()
+            self._refuse_if_down()
             self._reached("before intent")
-            known = self._journal.begin(tag, digest, content, request.deadline)
+            known = self._journal.begin(tag, digest, content)
         if known is not None:
             return self._repeated(known, digest)
         self._reached("after intent")
@@ -109,6 +118,8 @@ class OrderDesk:
         if known.digest != digest:
             told = {"reason": "content", "orderId": known.order_id}
             raise Conflict(f"clientOrderId {known.tag} stands for another order", detail=told)
+        if known.tag in self._unforgotten:
+            raise Unavailable("the order journal cannot be written", retry_after=1.0)
         unwritten = self._unwritten.get(known.tag)
         if unwritten is not None or known.outcome is None:
             return unwritten
@@ -135,7 +146,7 @@ class OrderDesk:
     def _failed(self, tag: str, error: BusError) -> Optional[Outcome]:
         if error.outcome == MAYBE or error.code == "internal":
             log.warning("order %s: %s; looking it up", tag, error.message)
-            self._unsure(tag)
+            self._ended[tag] = time.monotonic()
             return None
         if error.outcome == NOT_SENT:
             self.forget(tag, error)
@@ -156,38 +167,53 @@ class OrderDesk:
 
     # -- outcomes ----------------------------------------------------------------------------------
     def settle(self, tag: str, outcome: Outcome) -> Outcome:
-        """Journals an outcome and tells who waits for it; one that cannot be written now is written later."""
+        """Journals an outcome and tells who waits for it; one that cannot be written now is written later.
+
+        Returns the outcome that stands, which is the first. Whatever the disk does, the truth is told.
+        """
         self._reached("before outcome")
         with self._lock:
-            try:
-                self._journal.settle(tag, outcome.state, outcome.order_id, outcome.packed)
-                self._unwritten.pop(tag, None)
-            except JournalUnavailable as error:
-                log.error("the outcome of order %s stays in memory for now: %s", tag, error.message)
-                self._unwritten[tag] = outcome
+            outcome = self._written(tag, outcome)
+            self._ended.pop(tag, None)
             waiters = self._waiters.pop(tag, [])
-        if outcome.order_id is not None:
-            self._accepted(outcome.order_id, tag)
         for waiter in waiters:
             outcome.tell(waiter.answer)
+        if outcome.order_id is not None:
+            self._accepted(outcome.order_id, tag)
         return outcome
+
+    def _written(self, tag: str, outcome: Outcome) -> Outcome:
+        try:
+            stands = self._journal.settle(tag, outcome.state, outcome.order_id, outcome.packed)
+            self._unwritten.pop(tag, None)
+            known = None if stands else self._journal.intent(tag)
+        except JournalUnavailable as error:
+            log.error("the outcome of order %s stays in memory for now: %s", tag, error.message)
+            return self._unwritten.setdefault(tag, outcome)
+        if known is None or known.outcome is None:
+            return outcome
+        return Outcome.unpack(known.state, known.order_id, known.outcome)
 
     def forget(self, tag: str, error: BusError) -> None:
         """Of this order it is proven that nothing was sent: its id is free again; who waits is told why."""
         with self._lock:
             try:
                 self._journal.forget(tag)
+                self._unforgotten.discard(tag)
             except JournalUnavailable:
-                log.error("order %s was not sent, but its intent stays open; it will be looked up", tag)
-                self._unsure(tag)
+                log.error("the intent of order %s, which was not sent, stays in the journal for now", tag)
+                self._unforgotten.add(tag)
+            self._ended.pop(tag, None)
             waiters = self._waiters.pop(tag, [])
         for waiter in waiters:
             waiter.answer(None, error)
 
     def write_what_waits(self) -> None:
-        """Journals the outcomes that could not be written when they came."""
+        """Journals what could not be written when it came."""
         for tag, outcome in list(self._unwritten.items()):
             self.settle(tag, outcome)
+        for tag in list(self._unforgotten):
+            self.forget(tag, Unavailable("the order was not sent", retry_after=1.0))
 
     def _wait(self, request: OrderRequest, answer: Answer) -> None:
         """Has ``answer`` called when the outcome is known, or at the request's deadline."""
@@ -197,7 +223,10 @@ class OrderDesk:
         giving_up = threading.Timer(max(0.0, request.deadline - time.monotonic()), self._give_up, (tag, waiter))
         giving_up.daemon = True
         giving_up.start()
-        known = self._journal.intent(tag)  # it may have been settled in between
+        try:
+            known = self._journal.intent(tag)  # it may have been settled in between
+        except JournalUnavailable:
+            return  # it is looked up, and told at the deadline at the latest
         if known is None or known.outcome is not None:
             with self._lock:
                 mine = self._waiters.pop(tag, [])
@@ -220,39 +249,58 @@ class OrderDesk:
     def open_intents(self) -> List[Intent]:
         """Placements whose outcome nobody knows, but for those that are being sent right now."""
         with self._lock:
-            busy = self._in_flight | set(self._unwritten)
+            busy = self._in_flight | set(self._unwritten) | self._unforgotten
         return [intent for intent in self._journal.open_intents() if intent.tag not in busy]
 
-    def send_again(self, intent: Intent) -> None:
-        """Sends an intent of which it is proven that it never arrived, if somebody still waits; else it is expired."""
-        with self._lock:
-            deadlines = [waiter.deadline for waiter in self._waiters.get(intent.tag, [])]
-        if intent.boot == boot_id():
-            deadlines.append(intent.deadline)
-        deadline = max(deadlines, default=0.0)
-        halted = self.halted
-        if deadline <= time.monotonic() or halted is not None:
-            why = Halted(f"trading is halted: {halted}") if halted is not None else None
-            self.forget(intent.tag, why or Expired("the order never reached the broker, and its deadline has passed"))
-            return
+    def sent_until(self, tag: str) -> float:
+        """Until when (CLOCK_MONOTONIC) a placement may have been on its way out of this host.
+
+        The end of its call, not its beginning: a slow SDK sends late. One of an earlier life of the worker
+        ended when that life did, before this one began.
+        """
+        return self._ended.get(tag, self._began)
+
+    def never_arrived(self, intent: Intent, asked_at: float) -> None:
+        """A look-up that began at ``asked_at`` proved that an intent is not at the broker.
+
+        Sends it, if a caller of this process still waits for it; nobody else has not been told otherwise.
+        """
         try:
             with self._claimed(intent.tag):
-                self._journal.send_again(intent.tag, deadline)
-                self._send(request_of(intent, deadline))
+                if self._is_still(intent, asked_at):
+                    self._send_or_forget(intent)
         except BusError as error:
-            log.warning("order %s was not sent again: %s", intent.tag, error.message)
+            log.warning("order %s: %s", intent.tag, error.message)
+
+    def _is_still(self, intent: Intent, asked_at: float) -> bool:
+        """Whether the proof is about the present: not if the id was resolved, or used anew, while we asked."""
+        known = self._journal.intent(intent.tag)
+        same = known is not None and known.outcome is None and known.made_at == intent.made_at
+        return same and self.sent_until(intent.tag) < asked_at
+
+    def _send_or_forget(self, intent: Intent) -> None:
+        with self._lock:
+            deadline = max((waiter.deadline for waiter in self._waiters.get(intent.tag, [])), default=0.0)
+        halted = self.halted
+        if halted is not None:
+            self.forget(intent.tag, Halted(f"trading is halted: {halted}"))
+        elif deadline <= time.monotonic():
+            self.forget(intent.tag, Expired("the order never reached the broker, and nobody waits for it any more"))
+        else:
+            self._send(request_of(intent, deadline))
 
     def resolve(self, tag: str, order_id: Optional[str]) -> Dict[str, Any]:
         """A person's word on an open placement: the id that it has at the broker, or that there is none."""
-        known = self._journal.intent(tag)
-        if known is None:
-            raise NotFound(f"no order with clientOrderId {tag}")
-        if known.outcome is not None:
-            raise BadRequest(f"clientOrderId: {tag} is resolved already, as {known.state}")
-        if order_id is None:
-            self.forget(tag, Expired("a person said that the order never reached the broker"))
-            return {"clientOrderId": tag, "orderId": None}
-        return self.settle(tag, Outcome.accepted(order_id, tag)).value
+        with self._claimed(tag):
+            known = self._journal.intent(tag)
+            if known is None:
+                raise NotFound(f"no order with clientOrderId {tag}")
+            if known.outcome is not None:
+                raise BadRequest(f"clientOrderId: {tag} is resolved already, as {known.state}")
+            if order_id is None:
+                self.forget(tag, Expired("a person said that the order never reached the broker"))
+                return {"clientOrderId": tag, "orderId": None}
+            return self.settle(tag, Outcome.accepted(order_id, tag)).value
 
     # -- halt --------------------------------------------------------------------------------------
     @property

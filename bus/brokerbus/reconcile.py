@@ -15,7 +15,7 @@ from brokerbus import limits
 from brokerbus.blotter import Blotter
 from brokerbus.broker import Broker, implemented
 from brokerbus.errors import BusError
-from brokerbus.journal import KEEP_SECONDS, Intent, Journal, JournalUnavailable, boot_id
+from brokerbus.journal import KEEP_SECONDS, Intent, Journal, JournalUnavailable
 from brokerbus.model import Order
 from brokerbus.orders import OrderDesk
 from brokerbus.outcome import Outcome
@@ -38,13 +38,18 @@ class _Turn(NamedTuple):
 
 
 class Reconciler:
-    """Keeps desk and blotter in step with the broker. ``session_up`` tells whether asking makes sense."""
+    """Keeps desk and blotter in step with the broker; ``refuse_if_down`` raises while that cannot be asked."""
 
     def __init__(
-        self, journal: Journal, desk: OrderDesk, blotter: Blotter, broker: Broker, session_up: Callable[[], bool]
+        self,
+        journal: Journal,
+        desk: OrderDesk,
+        blotter: Blotter,
+        broker: Broker,
+        refuse_if_down: Callable[[], None] = lambda: None,
     ) -> None:
         self._journal, self._desk, self._blotter, self._broker = journal, desk, blotter, broker
-        self._session_up = session_up
+        self._refuse_if_down = refuse_if_down
         self._can = set(implemented(type(broker)))
         self._turns: Dict[str, _Turn] = {}
         self._doubted: Set[str] = set()
@@ -82,6 +87,7 @@ class Reconciler:
             self._wake.clear()
             pause = limits.LOOKUP_MOST_SECONDS
             try:
+                self._desk.write_what_waits()
                 if self._session_up():
                     pause = self._round()
                 self.unknown = len(self._desk.open_intents())
@@ -99,9 +105,15 @@ class Reconciler:
             self._pruned_at = now
             self._journal.prune(time.time() - KEEP_SECONDS)
 
+    def _session_up(self) -> bool:
+        try:
+            self._refuse_if_down()
+        except BusError:
+            return False
+        return True
+
     def _round(self) -> float:
         """One look at everything that is due; the seconds until the next is."""
-        self._desk.write_what_waits()
         now = time.monotonic()
         intents = self._desk.open_intents()
         for tag in set(self._turns) - {intent.tag for intent in intents}:
@@ -135,7 +147,8 @@ class Reconciler:
             self._found(intent, found)
         elif self._absence_proves(intent, asked_at):
             log.warning("order %s never reached the broker", intent.tag)
-            self._desk.send_again(intent)
+            self._later(intent)
+            self._desk.never_arrived(intent, asked_at)
         else:
             self._later(intent)
 
@@ -147,21 +160,16 @@ class Reconciler:
     def _absence_proves(self, intent: Intent, asked_at: float) -> bool:
         """Whether the look-up began long enough after the last send that the order would have been there."""
         after = self._broker.absence_proves_after
-        if after is None:
-            return False
-        sent_at = intent.sent_at if intent.boot == boot_id() else 0.0
-        return asked_at - sent_at >= after
+        return after is not None and asked_at - self._desk.sent_until(intent.tag) >= after
 
     def _later(self, intent: Intent, pause: Optional[float] = None) -> None:
         """Sets the next look-up: with backoff, but not later than absence begins to prove something."""
-        turn = self._turns.get(intent.tag, _Turn(0.0, limits.LOOKUP_FIRST_SECONDS))
-        chosen = turn.pause if pause is None else max(pause, 0.05)
-        at = time.monotonic() + chosen
+        turn, now = self._turns.get(intent.tag, _Turn(0.0, limits.LOOKUP_FIRST_SECONDS)), time.monotonic()
+        at = now + (turn.pause if pause is None else max(pause, 0.05))
         after = self._broker.absence_proves_after
-        if pause is None and after is not None and intent.boot == boot_id():
-            proves_at = intent.sent_at + after + 0.01
-            if time.monotonic() < proves_at:
-                at = min(at, proves_at)
+        if pause is None and after is not None:
+            proves_at = self._desk.sent_until(intent.tag) + after + 0.01
+            at = min(at, proves_at) if proves_at > now else at
         self._turns[intent.tag] = _Turn(at, min(turn.pause * 2, limits.LOOKUP_MOST_SECONDS))
 
     def _ask_for(self, order_id: str) -> None:

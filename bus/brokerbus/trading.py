@@ -39,7 +39,7 @@ class Trading:
         path: Path,
         broker: Broker,
         publish: Publish,
-        session_up: Callable[[], bool],
+        refuse_if_down: Callable[[], None],
         reached: Callable[[str], None],
     ) -> None:
         self._instance, self._broker = instance, broker
@@ -47,8 +47,8 @@ class Trading:
         self._reports: queue.Queue[Optional[Tuple[str, Mapping[str, Any]]]] = queue.Queue(limits.REPORT_QUEUE)
         doubt = self._doubt if broker.invents_cancels else None
         self._blotter = Blotter(self._journal, publish, self.session_came_up, doubt)
-        self._desk = OrderDesk(self._journal, broker, self._blotter.adopt, self._unsure, reached)
-        self._reconciler = Reconciler(self._journal, self._desk, self._blotter, broker, session_up)
+        self._desk = OrderDesk(self._journal, broker, self._blotter.adopt, self._unsure, refuse_if_down, reached)
+        self._reconciler = Reconciler(self._journal, self._desk, self._blotter, broker, refuse_if_down)
         self._halted: Optional[str] = None
         self._known = False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Any, ClassVar, Dict, List, Mapping, Optional, Sequence
@@ -64,8 +65,11 @@ class ProblemBroker(Broker):
             raise errors.RateLimited("not now", retry_after=0.1)
         if symbol.startswith("REJECT"):
             _misbehave(symbol)
-        with self._orders.open("a") as executed:
-            executed.write(request.client_order_id + "\n")
+        if symbol == "LATE":
+            time.sleep(0.8)  # longer than absence proves anything: the request leaves at the end of the call
+            threading.Timer(0.3, self._execute, (request.client_order_id,)).start()
+            raise errors.UnknownOutcome("no answer")
+        self._execute(request.client_order_id)
         order_id = str(len(self._executed()))
         _misbehave(symbol)
         if symbol == "LOSE":
@@ -73,6 +77,10 @@ class ProblemBroker(Broker):
         order = model.Order(order_id, "USD", request.qty, client_order_id=request.client_order_id)
         self.context.push("order", order_id, order.to_map())
         return order_id
+
+    def _execute(self, tag: str) -> None:
+        with self._orders.open("a") as executed:
+            executed.write(tag + "\n")
 
     def _executed(self) -> List[str]:
         return self._orders.read_text().split() if self._orders.exists() else []

@@ -11,6 +11,7 @@ import pytest
 from brokerbus import errors
 from brokerbus.broker import METHODS
 from brokerbus.model import KINDS
+from brokerbus.trading import OWN
 
 PAGE = Path(__file__).parents[2] / "docs" / "protocol.md"
 pytestmark = pytest.mark.skipif(not PAGE.exists(), reason="the docs are not part of this distribution")
@@ -31,7 +32,7 @@ def test_every_method_is_in_the_table():
     named = [
         name for row in re.findall(r"^\| ([^|]+) \|", section, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
     ]
-    assert sorted(named) == sorted([*METHODS, "status", "capabilities"])
+    assert sorted(named) == sorted([*METHODS, "status", "capabilities", *OWN])
 
 
 def test_the_bytes_are_what_they_say():

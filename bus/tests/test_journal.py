@@ -29,12 +29,12 @@ def journal(path):
 
 def test_an_intent_stands_for_its_tag_for_ever(journal, path):
     """The second begin of a tag gets the first intent, also from a new process's view of the file."""
-    assert journal.begin("a", b"digest", {"qty": 1}, 12.5) is None
-    assert journal.begin("a", b"other", {"qty": 2}, 99.0).digest == b"digest"
+    assert journal.begin("a", b"digest", {"qty": 1}) is None
+    assert journal.begin("a", b"other", {"qty": 2}).digest == b"digest"
     journal.close()
     again = Journal(path)
     known = again.intent("a")
-    assert (known.state, known.content, known.deadline, known.outcome) == (OPEN, {"qty": 1}, 12.5, None)
+    assert (known.state, known.content, known.outcome) == (OPEN, {"qty": 1}, None)
     again.settle("a", ACCEPTED, "7", b"first")
     again.settle("a", ACCEPTED, "8", b"second")
     assert (again.intent("a").order_id, again.intent("a").outcome) == ("7", b"first")
@@ -45,10 +45,10 @@ def test_an_intent_stands_for_its_tag_for_ever(journal, path):
 
 def test_an_intent_that_was_never_sent_frees_its_tag_and_a_settled_one_does_not(journal):
     """forget removes an open intent; an outcome stays."""
-    journal.begin("a", b"1", {}, 0)
+    journal.begin("a", b"1", {})
     journal.forget("a")
     assert journal.intent("a") is None
-    journal.begin("a", b"1", {}, 0)
+    journal.begin("a", b"1", {})
     journal.settle("a", ACCEPTED, "7", b"x")
     journal.forget("a")
     assert journal.intent("a").state == ACCEPTED
@@ -73,7 +73,7 @@ def test_cursors_grow_over_restarts_and_each_change_is_noted_once(journal, path)
 def test_settled_intents_go_after_their_days_and_open_ones_never(journal):
     """Pruning keeps what is younger than the promise and what is unresolved, and says when events are gone."""
     for tag in ("open", "settled"):
-        journal.begin(tag, b"", {}, 0)
+        journal.begin(tag, b"", {})
     journal.settle("settled", ACCEPTED, "7", b"")
     journal.prune(time.time() - KEEP_SECONDS)
     assert journal.intent("settled") is not None
@@ -100,18 +100,19 @@ def test_a_file_of_a_later_version_is_left_alone(path):
 
 def test_what_cannot_be_written_is_unavailable_and_heals(journal, path):
     """Without room every write is refused and changes nothing; with room again it works without a restart (R16)."""
-    journal.begin("before", b"", {}, 0)
+    journal.begin("before", b"", {})
     pages = journal._database.execute("PRAGMA page_count").fetchone()[0]
     journal._database.execute(f"PRAGMA max_page_count = {pages}")
 
     def fill_up():
         for number in range(1000):
-            journal.begin(f"full-{number}", b"x" * 100, {"x": "y" * 200}, 0)
+            journal.begin(f"full-{number}", b"x" * 100, {"x": "y" * 200})
 
     with pytest.raises(JournalUnavailable, match="full"):
         fill_up()
     assert journal.intent("before") is not None
-    assert journal.begin("after", b"", {}, 0) is None
+    journal._database.execute("PRAGMA max_page_count = 100000")
+    assert journal.begin("after", b"", {}) is None
 
 
 WRITER = """
@@ -120,7 +121,7 @@ from pathlib import Path
 from brokerbus.journal import Journal
 journal, start = Journal(Path(sys.argv[1])), int(sys.argv[2])
 for number in range(start, start + 1_000_000):
-    journal.begin(f"t{number}", b"d", {"n": number}, 0.0)
+    journal.begin(f"t{number}", b"d", {"n": number})
     print(number, flush=True)
 """
 

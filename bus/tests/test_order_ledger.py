@@ -93,8 +93,8 @@ class Ledger(RuleBasedStateMachine):
         self.journal = Journal(self.folder / "orders.sqlite3")
         self.events: list = []
         blotter = Blotter(self.journal, lambda *push: self.events.append(push), lambda: None)
-        self.desk = OrderDesk(self.journal, self.vendor, blotter.adopt, lambda tag: None, self.reached)
-        self.reconciler = Reconciler(self.journal, self.desk, blotter, self.vendor, lambda: True)
+        self.desk = OrderDesk(self.journal, self.vendor, blotter.adopt, lambda tag: None, reached=self.reached)
+        self.reconciler = Reconciler(self.journal, self.desk, blotter, self.vendor)
 
     def reached(self, point):
         if point == self.crash_at:

@@ -166,6 +166,49 @@ def test_a_full_disk_refuses_orders_and_heals(worker):
     assert placed(worker, clientOrderId="full")["orderId"] == "2"
 
 
+def test_a_disk_that_fills_during_the_call_hides_no_order(worker):
+    """The order went out and its outcome cannot be journaled: the caller is told its id, never 'not sent' (R5, R16)."""
+    answers = []
+    asked = threading.Thread(target=lambda: answers.append(_code(worker, "SLEEP-0.6", "k")))
+    asked.start()
+    until(lambda: worker.executed() == ["k"], 5, "the order inside the broker")
+    unlimited = resource.prlimit(worker.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    asked.join()
+    assert answers == ["ok"]
+    assert worker.code("orders") == "ok"
+    resource.prlimit(worker.process.pid, resource.RLIMIT_FSIZE, unlimited)
+    assert placed(worker, clientOrderId="k", symbol="SLEEP-0.6")["orderId"] == "1"
+    assert worker.executed() == ["k"]
+
+
+def _code(worker, symbol, tag):
+    with BlockingClient(worker.run_dir, worker.instance) as client:
+        try:
+            client.call("place_order", order(symbol, clientOrderId=tag), timeout=10)
+        except errors.BusError as error:
+            return error.code
+    return "ok"
+
+
+def test_absence_is_counted_from_the_end_of_the_call(worker):
+    """A call that takes longer than the grace time, and a request that leaves at its end: one order, not two."""
+    assert placed(worker, clientOrderId="late", symbol="LATE") == {"orderId": "1", "clientOrderId": "late"}
+    until(lambda: worker.status()["unknown"] == 0, 5, "nothing unknown")
+    assert worker.executed() == ["late"]
+
+
+def test_a_known_id_is_answered_while_the_broker_is_down(worker):
+    """A settled id gets its answer, an open one unknown_outcome; only a new one is unavailable (R6)."""
+    placed(worker, clientOrderId="settled")
+    (worker.home / "hidden").touch()
+    assert worker.code("place_order", order("DROP", clientOrderId="open"), timeout=0.3) == "unknown_outcome"
+    worker.call("raw", {"name": "session", "params": {"state": "down", "reason": "cut"}})
+    assert placed(worker, clientOrderId="settled")["orderId"] == "1"
+    assert worker.code("place_order", order("DROP", clientOrderId="open"), timeout=0.3) == "unknown_outcome"
+    assert worker.code("place_order", order(clientOrderId="new"), timeout=0.3) == "unavailable"
+    assert worker.code("order", {"clientOrderId": "open"}) == "unknown_outcome"
+
+
 def report(worker, kind, data):
     params = {"kind": kind, "subject": data["orderId"], "data": data}
     worker.call("raw", {"name": "report", "params": params})
