@@ -104,7 +104,7 @@ class ChildEngine:
             return
         child.terminate()
         try:
-            child.wait(limits.STOP_SECONDS / 2)
+            child.wait(limits.CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
             child.kill()
 

@@ -109,7 +109,7 @@ class Engine:
         self._keeper.start()
 
     def stop(self) -> None:
-        """Closes the broker's session; waits for it no longer than STOP_SECONDS."""
+        """Closes the broker's session; waits for it no longer than CLOSE_SECONDS."""
         self._stopping = True
         self._wake.set()
         broker = self._broker
@@ -118,7 +118,7 @@ class Engine:
         if broker is not None:
             closing = threading.Thread(target=_quietly, args=(broker.close,), daemon=True)
             closing.start()
-            closing.join(limits.STOP_SECONDS / 2)
+            closing.join(limits.CLOSE_SECONDS)
 
     @property
     def capabilities(self) -> Dict[str, Any]:

@@ -61,8 +61,11 @@ FOLLOW_OPEN_SECONDS = 5.0
 FOLLOW_IDLE_SECONDS = 60.0
 """How often they are read while none is, to find orders made elsewhere."""
 
-STOP_SECONDS = 4.0
-"""A stopping worker gives calls in flight this long to end."""
+DRAIN_SECONDS = 3.0
+"""A stopping worker gives calls in flight this long to end ..."""
+
+CLOSE_SECONDS = 1.0
+"""... and its broker this long to close the session: together they are below supervisord's patience."""
 
 RECONNECT_MS = 50
 """First pause before a request socket connects again; ZeroMQ doubles it up to RECONNECT_MAX_MS."""

@@ -85,8 +85,10 @@ class OrderDesk:
         """Places an order once; ``answer`` is called now, or when the outcome is known."""
         tag = request.client_order_id
         try:
-            with self._claimed(tag):
-                outcome = self._place(request)
+            outcome = self._settled(request)
+            if outcome is None:
+                with self._claimed(tag):
+                    outcome = self._place(request)
         except BusError as error:
             answer(None, error)
             return
@@ -113,6 +115,13 @@ class OrderDesk:
             return self._repeated(known, digest)
         self._reached("after intent")
         return self._send(request)
+
+    def _settled(self, request: OrderRequest) -> Optional[Outcome]:
+        """The outcome of a placement that has one, whoever works on its id at this moment."""
+        known = self._journal.intent(request.client_order_id)
+        if known is None or known.outcome is None:
+            return None
+        return self._repeated(known, digest_of(content_of(request)))
 
     def _repeated(self, known: Intent, digest: bytes) -> Optional[Outcome]:
         if known.digest != digest:

@@ -253,7 +253,7 @@ class Worker:
 
     def _drain(self) -> None:
         """Lets calls in flight end, then answers the rest with what is known of them."""
-        until = time.monotonic() + limits.STOP_SECONDS / 2
+        until = time.monotonic() + limits.DRAIN_SECONDS
         self._publisher.status_changed()
         while self._calls and time.monotonic() < until:
             self._turn(0.05)

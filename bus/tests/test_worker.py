@@ -113,8 +113,8 @@ def test_an_expired_order_is_never_executed(worker):
 
 def test_nothing_reaches_a_worker_that_was_dead(worker):
     """An order for a dead worker is unavailable, and the worker that starts later knows nothing of it (R4)."""
-    worker.process.kill()
-    worker.process.wait()
+    worker.kill()
+    until(lambda: worker.code("quote", contract("AAPL"), timeout=0.1) == "unavailable", what="its end noticed")
     for number in range(10):
         assert worker.code("place_order", order(clientOrderId=f"dead-{number}"), timeout=0.1) == "unavailable"
     worker.start()
