@@ -11,12 +11,12 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
-from brokerbus.limits import STOP_SECONDS
+from brokerbus.limits import CLOSE_SECONDS, DRAIN_SECONDS
 from brokerbus_deploy.config import Config, module_of
 from brokerbus_deploy.layout import FRONT, SIMULATOR_PREFIX, WATCHDOG, Layout
 
 STOP_MARGIN_SECONDS = 1
-"""A worker gives calls in flight STOP_SECONDS; after this much more supervisord kills it."""
+"""A worker takes DRAIN_SECONDS and CLOSE_SECONDS to end; after this much more supervisord kills it."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def _section(layout: Layout, program: Program) -> str:
         directory=_escaped(program.directory),
         environment=",".join(f'{name}="{_escaped(value)}"' for name, value in sorted(program.environment.items())),
         priority=program.priority,
-        stop_seconds=int(STOP_SECONDS) + STOP_MARGIN_SECONDS,
+        stop_seconds=int(DRAIN_SECONDS + CLOSE_SECONDS) + STOP_MARGIN_SECONDS,
         log=_escaped(layout.log(program.name)),
     )
 
