@@ -137,9 +137,9 @@ class Client:
         refusal = self._send(body, deadline - now)
         if refusal is not None:
             future.set_result(Reply(request_id, error=refusal))
-            return future
-        timer = self._loop.call_later(deadline - now + LATE_SECONDS, self._on_deadline, request_id)
-        self._waiting[request_id] = _Waiting(future, method, timer)
+        else:
+            timer = self._loop.call_later(deadline - now + LATE_SECONDS, self._on_deadline, request_id)
+            self._waiting[request_id] = _Waiting(future, method, timer)
         # A send may swallow the edge of ZeroMQ's descriptor: look for what came meanwhile.
         self._on_readable()
         return future

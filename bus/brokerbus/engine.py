@@ -124,7 +124,7 @@ class Engine:
     def capabilities(self) -> Dict[str, Any]:
         """Raises Unavailable until the broker's module is imported."""
         if self._capabilities is None:
-            raise Unavailable(f"the worker is starting: {self.reason}", retry_after=limits.RETRY_FIRST_SECONDS)
+            raise self._starting()
         return self._capabilities
 
     def session_is(self, session: str, reason: str) -> None:
@@ -199,7 +199,7 @@ class Engine:
 
     def _broker_now(self) -> Broker:
         if self._broker is None:
-            raise Unavailable(f"the worker is starting: {self.reason}", retry_after=limits.RETRY_FIRST_SECONDS)
+            raise self._starting()
         return self._broker
 
     def _lane(self, method: str) -> _Lane:
@@ -242,8 +242,15 @@ class Engine:
         return self.session == "down" or self.state == "starting"
 
     def _refuse_if_down(self) -> None:
-        if self._is_down():
+        if self.state == "starting":
+            raise self._starting()
+        if self.session == "down":
             raise Unavailable(f"the broker's session is down: {self.reason}", retry_after=limits.RETRY_MOST_SECONDS)
+
+    def _starting(self) -> Unavailable:
+        """Refuses for now; ``detail`` tells a client that it is worth asking again."""
+        text = f"the worker is starting: {self.reason}"
+        return Unavailable(text, retry_after=limits.RETRY_FIRST_SECONDS, detail={"state": "starting"})
 
     def _connect(self, broker: Broker) -> None:
         pause = limits.RETRY_FIRST_SECONDS

@@ -16,6 +16,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Opt
 
 import msgpack
 
+from brokerbus.alarms import Alarms
 from brokerbus.broker import Broker, OrderRequest
 from brokerbus.contract import parse
 from brokerbus.errors import (
@@ -74,9 +75,11 @@ class OrderDesk:
         self._refuse_if_down = refuse_if_down
         self._lock = threading.Lock()
         self._in_flight: Set[str] = set()
+        self._resending: Set[str] = set()
         self._waiters: Dict[str, List[_Waiter]] = {}
         self._unwritten: Dict[str, Outcome] = {}
         self._unforgotten: Set[str] = set()
+        self._alarms = Alarms()
         self._ended: Dict[str, float] = {}
         self._began = time.monotonic()
 
@@ -137,11 +140,11 @@ class OrderDesk:
     def _send(self, request: OrderRequest) -> Optional[Outcome]:
         """Sends a journaled intent, and journals what is certain of it."""
         tag = request.client_order_id
+        self._reached("before the SDK call")
         if time.monotonic() >= request.deadline:  # the disk took its time, or this process was stopped
             late = Expired("the deadline passed before the order was sent")
             self.forget(tag, late)
             raise late
-        self._reached("before the SDK call")
         try:
             order_id = str(self._broker.place_order(request))
         except BusError as error:
@@ -229,9 +232,7 @@ class OrderDesk:
         tag, waiter = request.client_order_id, _Waiter(request.deadline, answer)
         with self._lock:
             self._waiters.setdefault(tag, []).append(waiter)
-        giving_up = threading.Timer(max(0.0, request.deadline - time.monotonic()), self._give_up, (tag, waiter))
-        giving_up.daemon = True
-        giving_up.start()
+        self._alarms.at(request.deadline, lambda: self._give_up(tag, waiter))
         try:
             known = self._journal.intent(tag)  # it may have been settled in between
         except JournalUnavailable:
@@ -261,6 +262,13 @@ class OrderDesk:
             busy = self._in_flight | set(self._unwritten) | self._unforgotten
         return [intent for intent in self._journal.open_intents() if intent.tag not in busy]
 
+    @property
+    def unknown(self) -> int:
+        """How many placements may be at the broker or not: all open ones but those in their first call."""
+        with self._lock:
+            first = self._in_flight - self._resending
+        return sum(intent.tag not in first for intent in self._journal.open_intents())
+
     def sent_until(self, tag: str) -> float:
         """Until when (CLOCK_MONOTONIC) a placement may have been on its way out of this host.
 
@@ -274,12 +282,15 @@ class OrderDesk:
 
         Sends it, if a caller of this process still waits for it; nobody else has not been told otherwise.
         """
+        self._resending.add(intent.tag)
         try:
             with self._claimed(intent.tag):
                 if self._is_still(intent, asked_at):
                     self._send_or_forget(intent)
         except BusError as error:
             log.warning("order %s: %s", intent.tag, error.message)
+        finally:
+            self._resending.discard(intent.tag)
 
     def _is_still(self, intent: Intent, asked_at: float) -> bool:
         """Whether the proof is about the present: not if the id was resolved, or used anew, while we asked."""

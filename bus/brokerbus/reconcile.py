@@ -90,7 +90,7 @@ class Reconciler:
                 self._desk.write_what_waits()
                 if self._session_up():
                     pause = self._round()
-                self.unknown = len(self._desk.open_intents())
+                self.unknown = self._desk.unknown
                 self._prune(time.monotonic())
             except JournalUnavailable as error:
                 log.warning("reconciliation waits: %s", error.message)
@@ -148,7 +148,8 @@ class Reconciler:
         elif self._absence_proves(intent, asked_at):
             log.warning("order %s never reached the broker", intent.tag)
             self._later(intent)
-            self._desk.never_arrived(intent, asked_at)
+            # In a thread of its own: the call that sends it may take as long as the SDK's time-out.
+            threading.Thread(target=self._desk.never_arrived, args=(intent, asked_at), daemon=True).start()
         else:
             self._later(intent)
 

@@ -149,7 +149,8 @@ class Worker:
         if own is not None:
             self._answer_own(envelope, request, own)
         elif self._stopping:
-            self._answer(envelope, Reply(request.id, error=Unavailable("the worker is stopping", retry_after=1.0)))
+            stopping = Unavailable("the worker is stopping", retry_after=1.0, detail={"state": "stopping"})
+            self._answer(envelope, Reply(request.id, error=stopping))
         else:
             self._submit(envelope, request)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -138,16 +139,23 @@ class Ledger(RuleBasedStateMachine):
     def reconcile(self, behaviour, hidden):
         """One round of look-ups, while the vendor behaves in some way."""
         self.vendor.behaviour, self.vendor.hidden = behaviour, hidden
+        self.round()
+        self.vendor.hidden = False
+
+    def round(self):
+        """One round of the reconciler, with whatever it sends."""
+        before = set(threading.enumerate())
         self.reconciler._turns.clear()
         self.reconciler._round()
-        self.vendor.hidden = False
+        for thread in set(threading.enumerate()) - before:
+            if thread.name != "alarms":
+                thread.join()
 
     @rule()
     def settle_all(self):
         """When the vendor is well, one round leaves nothing unknown."""
         self.vendor.behaviour = "accept"
-        self.reconciler._turns.clear()
-        self.reconciler._round()
+        self.round()
         assert self.desk.open_intents() == []
         for tag, order_id in self.accepted.items():
             assert self.journal.intent(tag).order_id == order_id

@@ -15,11 +15,11 @@ def main() -> int:
     parser.add_argument("front_file", type=Path, help="the front file that `brokerbus up` writes")
     options = parser.parse_args()
     os.umask(0o077)
-    process.die_with_parent()
     try:
         loaded = settings.load(options.front_file)
     except settings.BadFrontFile as error:
         parser.error(str(error))
+    process.die_with_parent(Path(loaded.run_dir))
     logs.configure()
     return server.run(loaded)
 

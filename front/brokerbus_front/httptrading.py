@@ -14,9 +14,11 @@ import msgspec
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from brokerbus.errors import MAYBE, BadRequest, BusError, InternalError, UnknownOutcome
-from brokerbus_front import codec, limits
+from brokerbus.errors import BadRequest, BusError, InternalError
+from brokerbus_front import codec
 from brokerbus_front.access import Access
+from brokerbus_front.asgi import Answer, read_body, respond
+from brokerbus_front.errand import Errand
 from brokerbus_front.instances import Instance
 from brokerbus_front.metrics import Meter, Metrics
 from brokerbus_front.questions import Question
@@ -25,9 +27,8 @@ from brokerbus_front.routes import PREFIX, ROUTES, Route
 log = structlog.stdlib.get_logger("brokerbus.front")
 
 _encode = msgspec.json.Encoder().encode
-_JSON = (b"Content-Type", b"application/json; charset=utf-8")
-_TEXT = (b"Content-Type", b"text/plain; charset=utf-8")
-_NOT_FOUND = b"404: Not Found"
+_JSON = ((b"Content-Type", b"application/json; charset=utf-8"),)
+_NOT_FOUND = Answer(404, ((b"Content-Type", b"text/plain; charset=utf-8"),), b"404: Not Found")
 
 
 class Httptrading:
@@ -52,9 +53,9 @@ class Httptrading:
         endpoint = self._endpoint(scope)
         if endpoint is None:
             self._metrics.refused += 1
-            await _respond(send, 404, _TEXT, _NOT_FOUND)
+            await respond(send, *_NOT_FOUND)
         else:
-            await _respond(send, 200, _JSON, await endpoint.answer(scope, receive))
+            await respond(send, 200, _JSON, await endpoint.answer(scope, receive))
 
     def _endpoint(self, scope: Scope) -> "Endpoint | None":
         opened = self._opened.get(self._access.grant(scope).digest, self._nothing)
@@ -90,7 +91,7 @@ class Endpoint:
         route = self._route
         if scope["method"] != route.verb:
             raise BadRequest(f"expected {route.verb}, found {scope['method']}")
-        body = await _body(receive) if route.verb == "POST" else b""
+        body = await read_body(receive) if route.verb == "POST" else b""
         try:
             return route.ask(scope, body)
         except BusError:
@@ -99,24 +100,23 @@ class Endpoint:
             raise _defect(error, self._route.method) from None
 
     async def _ask(self, question: Question, deadline: float) -> bytes:
+        route = self._route
+        if route.writes:
+            return await Errand(self._instance, route.method, question.params, deadline, self._read).run()
         try:
-            reply = await self._instance.send(self._route.method, question.params, deadline)
+            reply = await self._instance.send(route.method, question.params, deadline)
             if reply.error is not None:
                 raise reply.error
-            result = _encode(codec.decode_result(self._decoder, reply.result))
-            return result if self._route.key else result[1:-1]
-        except BusError as error:
-            raise self._judged(error, question) from None
+            return self._read(reply.result)
+        except BusError:
+            raise
         except Exception as error:
-            raise self._judged(_defect(error, self._route.method), question) from None
+            raise _defect(error, route.method) from None
 
-    def _judged(self, error: BusError, question: Question) -> BusError:
-        """What an error after sending says of an order; an answer that cannot be read proves nothing."""
-        if self._route.writes and isinstance(error, InternalError):
-            error = UnknownOutcome(error.message)
-        if error.outcome == MAYBE and "clientOrderId" in question.params:
-            return UnknownOutcome(f"{error.message} (clientOrderId {question.params['clientOrderId']})")
-        return error
+    def _read(self, result: msgspec.Raw) -> bytes:
+        """A worker's result as members of the answer."""
+        encoded = _encode(codec.decode_result(self._decoder, result))
+        return encoded if self._route.key else encoded[1:-1]
 
     def _ex(self, error: BusError) -> bytes:
         text = _encode(f"{error.code}: {error.message}")
@@ -131,23 +131,3 @@ def _defect(error: Exception, method: str) -> InternalError:
     """An exception that is nobody's answer: a defect, told to the log and not to the caller."""
     log.error("defect", method=method, exc_info=error)
     return InternalError(f"a defect of the front: {type(error).__name__}")
-
-
-async def _body(receive: Receive) -> bytes:
-    """The body of a request; raises BadRequest when it is too large or cut."""
-    body = b""
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise BadRequest("body: the connection was cut")
-        body += bytes(message.get("body", b""))
-        if len(body) > limits.ORDER_BODY_BYTES:
-            raise BadRequest(f"body: expected at most {limits.ORDER_BODY_BYTES} bytes")
-        if not message.get("more_body"):
-            return body
-
-
-async def _respond(send: Send, status: int, kind: tuple[bytes, bytes], body: bytes) -> None:
-    length = (b"Content-Length", b"%d" % len(body))
-    await send({"type": "http.response.start", "status": status, "headers": [kind, length]})
-    await send({"type": "http.response.body", "body": body})

@@ -1,8 +1,8 @@
 """The configured instances, each with its connection to its worker."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -26,11 +26,21 @@ class Instance:
         self.name, self.display = entry.name, entry.display
         self.token_digests = [bytes.fromhex(token) for token in entry.tokens]
         self.client = client
-        self._ended = False
+        self._end = asyncio.Event()
+
+    @property
+    def connected(self) -> bool:
+        """Whether a worker is there; it may still be starting."""
+        return self.client.connected
+
+    @property
+    def ended(self) -> bool:
+        """Whether the front is stopping: nothing more can be sent."""
+        return self._end.is_set()
 
     def send(self, method: str, params: object, deadline: float) -> asyncio.Future[Reply]:
         """One request; the reply's result is still msgpack (``msgspec.Raw``)."""
-        if self._ended:
+        if self._end.is_set():
             raise Unavailable("the front is stopping")
         request_id = self.client.next_id()
         return self.client.exchange(
@@ -42,10 +52,18 @@ class Instance:
         reply = await self.send(method, {}, deadline)
         return codec.decode_result(msgspec.msgpack.Decoder(kind), reply.value())
 
+    async def pause(self, seconds: float) -> None:
+        """Returns after ``seconds``, or when the front is stopping."""
+        await _first(seconds, self._end.wait())
+
+    async def worker(self, seconds: float) -> None:
+        """Returns when a worker is connected, after ``seconds``, or when the front is stopping."""
+        await _first(seconds, self.client.ready(), self._end.wait())
+
     def end(self) -> None:
         """Closes the connection; what is in flight is answered with what is known of it."""
-        if not self._ended:
-            self._ended = True
+        if not self._end.is_set():
+            self._end.set()
             self.client.close()
 
 
@@ -62,3 +80,13 @@ def fail_in_flight(instances: Sequence[Instance]) -> None:
     """Ends the connection to every worker."""
     for instance in instances:
         instance.end()
+
+
+async def _first(seconds: float, *events: Coroutine[Any, Any, Any]) -> None:
+    """Returns when the first of ``events`` is there, or after ``seconds``."""
+    waits = [asyncio.ensure_future(event) for event in events]
+    try:
+        await asyncio.wait(waits, timeout=max(0.0, seconds), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

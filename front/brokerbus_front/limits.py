@@ -41,6 +41,18 @@ READY_SECONDS = 1.0
 READY_FRESH_SECONDS = 0.2
 """Answers of /readyz within this time share one round of questions."""
 
+RESTART_SECONDS = 5.0
+"""How long an order that was not sent waits for a worker that is away: a restart (2.5 s) and an SDK's import."""
+
+AGAIN_FIRST_SECONDS = 0.05
+"""The first pause before a lost answer is asked for again; doubles up to AGAIN_MOST_SECONDS."""
+
+AGAIN_MOST_SECONDS = 1.0
+"""The longest pause before a lost answer is asked for again."""
+
+RETRY_AFTER_MOST_SECONDS = 3_600
+"""A Retry-After above this is cut to it, whatever a worker says."""
+
 DRAIN_SECONDS = 3.0
 """What is in flight at SIGTERM may end within this time; then it is answered with what is known of it."""
 

@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from brokerbus_front.instances import Instance
+from brokerbus_front.readiness import Standing
 
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _BOUND_TEXTS = [*(str(bound) for bound in BOUNDS), "+Inf"]
@@ -45,26 +46,24 @@ class Metrics:
 
     def __init__(self, instances: Sequence[Instance], connections: Callable[[], int] = lambda: 0) -> None:
         self._instances, self._connections = instances, connections
-        self._meters: list[Meter] = []
+        self._meters: dict[tuple[str, str], Meter] = {}
         self.refused = 0
 
     def meter(self, instance: Instance, method: str) -> Meter:
-        """A new meter; one for each instance and method, so that labels stay bounded."""
-        made = Meter(instance, method)
-        self._meters.append(made)
-        return made
+        """The meter of one method at one instance: every surface counts into the same, so labels stay bounded."""
+        return self._meters.setdefault((instance.id, method), Meter(instance, method))
 
     def count_connections(self, connections: Callable[[], int]) -> None:
         """Says where the number of open connections is found."""
         self._connections = connections
 
-    def text(self, label: Callable[[Instance], str]) -> bytes:
+    def text(self, label: Callable[[Instance], str], standings: Sequence[Standing]) -> bytes:
         """The exposition; ``label`` gives the name that the caller may see of an instance."""
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         registry.register(PLATFORM_COLLECTOR)
         registry.register(GC_COLLECTOR)
-        registry.register(_Families(self._families(label)))
+        registry.register(_Families([*self._families(label), *_trading(label, standings)]))
         return generate_latest(registry)
 
     def _families(self, label: Callable[[Instance], str]) -> Iterator[Metric]:
@@ -72,7 +71,7 @@ class Metrics:
             "brokerbus_requests", "Requests, by how they were answered.", labels=(*_LABELS, "code")
         )
         seconds = HistogramMetricFamily("brokerbus_request_seconds", "Time to answer a request.", labels=_LABELS)
-        for meter in self._meters:
+        for meter in self._meters.values():
             labels = (label(meter.instance), meter.instance.broker, meter.method)
             for code, count in meter.codes.items():
                 requests.add_metric((*labels, code), count)
@@ -84,6 +83,20 @@ class Metrics:
         yield from (requests, seconds, connected)
         yield CounterMetricFamily("brokerbus_refused", "httptrading requests answered 404.", value=self.refused)
         yield GaugeMetricFamily("brokerbus_connections", "Open HTTP connections.", value=self._connections())
+
+
+def _trading(label: Callable[[Instance], str], standings: Sequence[Standing]) -> Iterator[Metric]:
+    """What the workers say of their broker and their orders; nothing of a worker that does not answer."""
+    session = GaugeMetricFamily("brokerbus_session_up", "1: the broker answers.", labels=_LABELS[:2])
+    halted = GaugeMetricFamily("brokerbus_trading_halted", "1: trading is halted.", labels=_LABELS[:2])
+    unknown = GaugeMetricFamily("brokerbus_orders_unknown", "Orders whose outcome is unknown.", labels=_LABELS[:2])
+    for standing in standings:
+        labels = (label(standing.instance), standing.instance.broker)
+        session.add_metric(labels, float(standing.session == "up"))
+        if standing.state != "stopped":
+            halted.add_metric(labels, float(standing.halted is not None))
+            unknown.add_metric(labels, float(standing.unknown))
+    yield from (session, halted, unknown)
 
 
 class _Families(Collector):

@@ -1,8 +1,11 @@
 """What httptrading 1.0.8 answers with: exactly its keys, checked on the way from the worker to the client."""
 
+from typing import Annotated
+
 import msgspec
 
 Number = int | float
+OrderId = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Contract(msgspec.Struct, rename="camel", tag_field="type", tag="contract", omit_defaults=True):
@@ -84,7 +87,7 @@ class Canceled(msgspec.Struct, rename="camel"):
 class Placed(msgspec.Struct, rename="camel"):
     """The broker's id of a new order."""
 
-    order_id: str
+    order_id: OrderId
 
 
 MarketStatusMap = dict[str, dict[str, MarketStatus] | str]

@@ -6,8 +6,9 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from brokerbus_front import __version__, models
+from brokerbus_front import __version__, models, problems
 from brokerbus_front.routes import ROUTES, Route
+from brokerbus_front.v1 import document as v1
 
 _REF = "#/components/schemas/{name}"
 _STRUCTS = (
@@ -22,7 +23,8 @@ _STRUCTS = (
 )
 _DESCRIPTION = (
     "Every broker behind one address. The paths under /httptrading/ are those of httptrading 1.0.8: what goes wrong "
-    "after the token is answered 200, with the reason under `ex`. Other errors are RFC 9457 problem details."
+    "after the token is answered 200, with the reason under `ex`. Other errors are RFC 9457 problem details. An order "
+    "is placed once for each clientOrderId, also when its answer is lost: ask again under the same one."
 )
 _CONTRACT = {"tradeType": "Securities", "region": "US", "symbol": "AAPL"}
 _ORDER_BODY = {
@@ -66,7 +68,7 @@ _RESULTS: dict[str, Any] = {
             "qty": 10,
         }
     ],
-    "place_order": {"orderId": "8051813", "args": _ORDER_BODY},
+    "place_order": {"orderId": "8051813", "clientOrderId": "0123456789abcdef0123456789abcdef", "args": _ORDER_BODY},
     "cancel_order": {"canceled": True},
     "order": {
         "type": "order",
@@ -97,19 +99,21 @@ def install(app: FastAPI) -> None:
 
 def _document(app: FastAPI) -> dict[str, Any]:
     made = get_openapi(title="brokerbus", version=__version__, description=_DESCRIPTION, routes=app.routes)
-    _, schemas = msgspec.json.schema_components(_STRUCTS, ref_template=_REF)
+    _, schemas = msgspec.json.schema_components((*_STRUCTS, *v1.structs()), ref_template=_REF)
     components = made.setdefault("components", {})
-    components.setdefault("schemas", {}).update({**schemas, "ApiResponse": _ENVELOPE, "Problem": _PROBLEM})
+    components.setdefault("schemas", {}).update({**schemas, "ApiResponse": _ENVELOPE, "Problem": problems.SCHEMA})
     components["securitySchemes"] = {
         "instanceToken": {
             "type": "apiKey",
             "in": "header",
             "name": "HT-TOKEN",
             "description": "A token of the instance.",
-        }
+        },
+        "bearer": {"type": "http", "scheme": "bearer", "description": "A token of the instance."},
     }
     for route in ROUTES:
         made["paths"][route.full_path("{instanceId}")] = {route.verb.lower(): _operation(route)}
+    v1.add(made["paths"], _INSTANCE_ID, IDEMPOTENCY_KEY, _REF)
     return made
 
 
@@ -169,12 +173,12 @@ _INSTANCE_ID = {
     "description": "The instance's id in the configuration.",
     "schema": {"type": "string", "pattern": "^[0-9A-Za-z_]{16,32}$"},
 }
-_IDEMPOTENCY_KEY = {
+IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "The clientOrderId, for those who would rather send it as a header.",
-    "schema": {"type": "string", "pattern": "^[0-9A-Za-z_-]{1,32}$"},
+    "description": "The clientOrderId as a header: where both are sent they agree. A UUID is taken without its dashes.",
+    "schema": {"type": "string", "maxLength": 38},
 }
 _PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "quote": [
@@ -184,7 +188,7 @@ _PARAMETERS: dict[str, list[dict[str, Any]]] = {
         _query("contract", "Instead of the three: US.AAPL, AAPL.US, HK.00700, 700.HK, SH.600519.", "US.AAPL"),
     ],
     "order": [_query("orderId", "The broker's id of the order.", "8051813", required=True)],
-    "place_order": [_IDEMPOTENCY_KEY],
+    "place_order": [IDEMPOTENCY_KEY],
 }
 _BODIES: dict[str, dict[str, Any]] = {
     "place_order": {
@@ -233,15 +237,4 @@ _EXAMPLE = {
     "brokerDisplay": "富途证券",
     "time": "2026-11-21T09:30:00.000000+00:00",
     "ex": None,
-}
-_PROBLEM = {
-    "type": "object",
-    "required": ["type", "title", "status", "code", "detail"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "code": {"type": "string"},
-        "detail": {"type": "string"},
-    },
 }

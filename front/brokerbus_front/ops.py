@@ -5,6 +5,7 @@ only to callers on this host and to bearers of a valid token; to others an insta
 and its place in the configuration (``futu-1``).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -35,8 +36,10 @@ _READY_ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def router(access: Access, readiness: Readiness, metrics: Metrics) -> APIRouter:
+def router(access: Access, instances: Sequence[Instance], metrics: Metrics) -> APIRouter:
     """/livez, /readyz, /health and /metrics."""
+    # Each has its own: who scrapes must not age what /readyz tells.
+    readiness, watched = Readiness(instances), Readiness(instances)
     made = APIRouter(tags=["ops"])
 
     @made.get("/livez", summary="Is the front alive?", responses=_ALIVE_ANSWER)
@@ -57,7 +60,8 @@ def router(access: Access, readiness: Readiness, metrics: Metrics) -> APIRouter:
 
     @made.get("/metrics", summary="Counts and latencies for Prometheus.", response_class=Response)
     async def scrape(request: Request) -> Response:
-        return Response(metrics.text(_namer(access, request)), 200, _NO_STORE, CONTENT_TYPE_LATEST)
+        standings = await watched.standings()
+        return Response(metrics.text(_namer(access, request), standings), 200, _NO_STORE, CONTENT_TYPE_LATEST)
 
     return made
 

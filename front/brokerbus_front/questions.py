@@ -11,6 +11,7 @@ from starlette.types import Scope
 from brokerbus import contract as contracts
 from brokerbus import methods
 from brokerbus.errors import BadRequest
+from brokerbus_front import idempotency
 from brokerbus_front.strict_json import decode_object
 
 _NUMERIC_TEXT = re.compile(r"[+-]?[0-9]{1,24}(\.[0-9]{1,24})?")
@@ -62,18 +63,20 @@ def cancel(scope: Scope, body: bytes) -> Question:
 
 
 def place(scope: Scope, body: bytes) -> Question:
-    """A checked order: the very checks of the worker, so that nothing malformed reaches it.
-
-    A clientOrderId is made up when the caller gives none; it is repeated only to a caller that does.
-    """
+    """A checked order; a clientOrderId is made up when the caller gives none, and always repeated."""
     fields = decode_object(body)
     for name in ("orderType", "timeInForce", "lifecycle"):
         if fields.get(name) is None:
             raise BadRequest(f"{name}: expected, but absent")
-    given = _client_order_id(fields, scope)
-    asked = {**fields, "contract": _contract(fields), "price": _price(fields.get("price")), "clientOrderId": given}
-    made = methods.order_request(asked, 0.0)
-    params = {
+    params = order_params({**fields, "price": _price(fields.get("price"))}, scope)
+    return Question(params, b',"clientOrderId":"%s","args":' % params["clientOrderId"].encode() + body)
+
+
+def order_params(fields: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
+    """The params of place_order, by the very checks of the worker, so that nothing malformed reaches it."""
+    given = idempotency.client_order_id(scope["headers"], fields.get("clientOrderId"))
+    made = methods.order_request({**fields, "contract": _contract(fields), "clientOrderId": given}, 0.0)
+    return {
         "contract": made.contract.to_map(),
         "direction": made.direction,
         "orderType": made.order_type,
@@ -83,8 +86,6 @@ def place(scope: Scope, body: bytes) -> Question:
         "lifecycle": made.lifecycle,
         "clientOrderId": made.client_order_id,
     }
-    echo = b"" if given is None else b',"clientOrderId":"%s"' % made.client_order_id.encode()
-    return Question(params, echo + b',"args":' + body)
 
 
 def first_values(query: bytes) -> dict[str, str]:
@@ -124,16 +125,3 @@ def _price(given: Any) -> Any:
     if not _NUMERIC_TEXT.fullmatch(given):
         raise BadRequest(f"price: expected a number, found {given!r:.40}")
     return float(given)
-
-
-def _client_order_id(fields: Mapping[str, Any], scope: Scope) -> Any:
-    """The clientOrderId of the body or of the Idempotency-Key header; both must agree."""
-    keys = {value.decode("latin-1") for name, value in scope["headers"] if name == b"idempotency-key"}
-    given = fields.get("clientOrderId")
-    if given is not None:
-        keys.add(str(given))
-    if len(keys) > 1:
-        raise BadRequest("clientOrderId: expected one, found another in Idempotency-Key")
-    if given is not None or not keys:
-        return given
-    return keys.pop()

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -16,21 +17,31 @@ class _Status(msgspec.Struct):
     state: str
     session: str
     reason: str | None = None
+    halted: str | None = None
+    unknown: int = 0
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What one worker says of itself. ``code`` is empty when it serves and its broker answers."""
+    """What one worker says of itself. ``code`` is empty when it serves and its broker answers.
+
+    ``halted`` is why trading is halted, ``unknown`` how many orders' outcomes are.
+    """
 
     instance: Instance
     state: str
     session: str
     code: str = ""
     message: str = ""
+    halted: str | None = None
+    unknown: int = 0
 
-    def to_map(self, name: str) -> dict[str, str]:
+    def to_map(self, name: str) -> dict[str, Any]:
         """The standing under the name that the caller may see."""
-        shown = {"instance": name, "broker": self.instance.broker, "state": self.state, "session": self.session}
+        shown: dict[str, Any] = {"instance": name, "broker": self.instance.broker}
+        shown |= {"state": self.state, "session": self.session}
+        if self.halted is not None:
+            shown["halted"] = True  # why is for those who may trade: /readyz is open to all
         return {**shown, "code": self.code, "message": self.message} if self.code else shown
 
 
@@ -60,7 +71,7 @@ async def _standing(instance: Instance) -> Standing:
         status = await instance.ask("status", _Status, time.monotonic() + limits.READY_SECONDS)
     except BusError as error:
         return Standing(instance, "stopped", "unknown", error.code, error.message)
-    if status.session == "up":
-        return Standing(instance, status.state, status.session)
-    message = status.reason or f"the broker's session is {status.session}"
-    return Standing(instance, status.state, status.session, "unavailable", message)
+    code = message = ""
+    if status.session != "up":
+        code, message = "unavailable", status.reason or f"the broker's session is {status.session}"
+    return Standing(instance, status.state, status.session, code, message, status.halted, status.unknown)

@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -89,9 +90,17 @@ class Front:
         assert answer.status == 200, answer
         return answer.json
 
+    def v1(
+        self, method: str, path: str, fields: Any = None, *, headers: Any = None, token: str | None = TOKEN
+    ) -> Answer:
+        """A path below instance ONE under /v1; ``fields`` go out as JSON, bytes as they are."""
+        body = fields if fields is None or isinstance(fields, bytes) else json.dumps(fields).encode()
+        sent = {"Authorization": f"Bearer {token}", **(headers or {})} if token else headers
+        return self.ask(method, f"/v1/instances/{ONE}{path}", body, sent, None)
+
     def connect(self) -> socket.socket:
         """A bare connection."""
-        made = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        made = socket.create_connection(("127.0.0.1", self.port), timeout=40)
         if self.tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -129,6 +138,12 @@ class Front:
     def connected(self, instance: str) -> bool:
         wanted = f'brokerbus_worker_connected{{broker="stub",instance="{instance}"}} 1.0'
         return wanted in self.ask("GET", "/metrics").body.decode()
+
+    def connections(self) -> int:
+        """Open connections, the asking one included."""
+        found = re.search(r"^brokerbus_connections (\S+)$", self.ask("GET", "/metrics").body.decode(), re.MULTILINE)
+        assert found is not None
+        return int(float(found[1]))
 
     def rss(self) -> int:
         """Resident memory in bytes."""

@@ -2,14 +2,16 @@
 
     python raw_worker.py RUN_DIR INSTANCE [--session down]
 
-The symbol of a quote, or the clientOrderId of an order, says how to misbehave. `seen` answers with every
-request that came, so that a test knows what reached a worker.
+The symbol of a quote, or the clientOrderId or orderId of an order, says how to misbehave; a word that ends in
+_ONCE does so once, over restarts too. `seen` answers with every request that came, so that a test knows what
+reached a worker.
 """
 
 import argparse
 import os
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -44,6 +46,18 @@ ORDER = {
     "origin": "bus",
     "price": 1.5,
 }
+FILL = {
+    "type": "fill",
+    "fillId": "f1",
+    "orderId": "o1",
+    "contract": CONTRACT,
+    "direction": "BUY",
+    "qty": 1,
+    "price": 1.5,
+    "timestamp": 1700000000000,
+    "clientOrderId": None,
+    "fee": 0.1,
+}
 POSITION = {
     "type": "position",
     "broker": "stub",
@@ -65,18 +79,28 @@ RESULTS: dict[str, Any] = {
         "type": "marketStatusMap",
     },
     "order": ORDER,
+    "orders": [ORDER],
+    "fills": [FILL],
+    "quotes": [QUOTE],
+    "accounts": [{"accountId": "1", "env": "SIMULATE", "type": "CASH", "status": "ACTIVE", "markets": ["US"]}],
+    "balances": [{"type": "balance", "currency": "USD", "cash": 1, "available": None, "netAssets": 2.5}],
     "cancel_order": {"canceled": True},
+    "modify_order": {"orderId": "o1"},
+    "resume": {"halted": False, "reason": None},
+    "capabilities": {"methods": ["ping"], "kinds": [], "regions": ["US"], "sdk": None, "python": "3.12.1"},
 }
 
 
 class RawWorker:
     """One instance being served, well or badly."""
 
-    def __init__(self, address: str, session: str) -> None:
+    def __init__(self, run_dir: Path, instance: str, session: str) -> None:
         self.socket = zmq.Context.instance().socket(zmq.ROUTER)
         self.socket.setsockopt(zmq.LINGER, 0)
-        self.socket.bind(address)
+        self.socket.bind(f"ipc://{run_dir}/{instance}.req")
+        self.done = run_dir / f"{instance}.done"
         self.session = session
+        self.halted: str | None = None
         self.seen: list[dict[str, Any]] = []
         self.later: list[tuple[float, list[bytes]]] = []
 
@@ -96,7 +120,8 @@ class RawWorker:
             self.seen.append(request)
         contract = params.get("contract")
         asked = contract.get("symbol") if isinstance(contract, dict) else contract
-        whim = self.whim(params.get("clientOrderId")) or self.whim(asked)
+        words = (params.get("clientOrderId"), params.get("orderId"), asked)
+        whim = next(filter(None, map(self.whim, words)), None)
         reply = {"v": 1, "id": request["id"], "ok": True, "result": self.result(method, params)}
         frames = [identity, b"", msgpack.packb(reply)]
         if whim is None:
@@ -105,16 +130,32 @@ class RawWorker:
             whim(frames, reply)
 
     def whim(self, word: Any) -> Any:
-        return getattr(self, f"whim_{word}".lower(), None)
+        if not isinstance(word, str) or not word.lower().endswith("_once"):
+            return getattr(self, f"whim_{word}".lower(), None)
+        done = self.done.read_text().split() if self.done.exists() else []
+        if word in done:
+            return None
+        self.done.write_text(" ".join([*done, word]))
+        return getattr(self, f"whim_{word}".lower().removesuffix("_once"))
 
     def result(self, method: str, params: dict[str, Any]) -> Any:
         if method == "status":
-            return {"state": "ready", "session": self.session, "reason": "the gateway is away"}
+            told = {"state": "ready", "session": self.session, "reason": "the gateway is away"}
+            return {**told, "halted": self.halted, "unknown": 3 if self.halted else 0}
         if method == "seen":
             return list(self.seen)
         if method == "place_order":
             return {"orderId": "o1", "clientOrderId": params.get("clientOrderId")}
+        if method == "halt":
+            self.halted = params["reason"]
+            return {"halted": True, "reason": self.halted}
+        if method == "resume":
+            self.halted = None
         return RESULTS[method]
+
+    def fail(self, frames: list[bytes], reply: dict[str, Any], code: str, message: str, **more: Any) -> None:
+        failed = {"v": 1, "id": reply["id"], "ok": False, "error": {"code": code, "message": message, **more}}
+        self.socket.send_multipart([frames[0], b"", msgpack.packb(failed)])
 
     # -- whims -------------------------------------------------------------------------------------
     def whim_die(self, frames: list[bytes], reply: dict[str, Any]) -> None:
@@ -151,10 +192,32 @@ class RawWorker:
         self.socket.send_multipart([frames[0], b"", body])
 
     def whim_refused(self, frames: list[bytes], reply: dict[str, Any]) -> None:
-        error = {"code": "rejected", "message": "no cash", "detail": {"code": "7"}}
-        self.socket.send_multipart(
-            [frames[0], b"", msgpack.packb({"v": 1, "id": reply["id"], "ok": False, "error": error})]
-        )
+        self.fail(frames, reply, "rejected", "no cash", detail={"code": "7"})
+
+    def whim_unsure(self, frames: list[bytes], reply: dict[str, Any]) -> None:
+        self.fail(frames, reply, "unknown_outcome", "no answer from the broker")
+
+    def whim_twin(self, frames: list[bytes], reply: dict[str, Any]) -> None:
+        self.fail(frames, reply, "conflict", "in flight", detail={"reason": "in_flight"}, retryAfter=0.1)
+
+    def whim_other(self, frames: list[bytes], reply: dict[str, Any]) -> None:
+        self.fail(frames, reply, "conflict", "another order", detail={"reason": "content", "orderId": "o1"})
+
+    def whim_halted(self, frames: list[bytes], reply: dict[str, Any]) -> None:
+        self.fail(frames, reply, "halted", "trading is halted: lunch")
+
+    def whim_down(self, frames: list[bytes], reply: dict[str, Any]) -> None:
+        self.fail(frames, reply, "unavailable", "the broker's session is down", retryAfter=4.0)
+
+    def whim_unknown(self, frames: list[bytes], reply: dict[str, Any]) -> None:
+        self.fail(frames, reply, "not_found", "no such order")
+
+    def whim_odd(self, frames: list[bytes], reply: dict[str, Any]) -> None:
+        odd = {
+            "detail": {"x": float("nan"), "y": b"\xff", "z": {1: msgpack.ExtType(5, b"x")}},
+            "retryAfter": float("inf"),
+        }
+        self.fail(frames, reply, "rate_limited", "slowly", **odd)
 
 
 def die_with(parent: int) -> None:
@@ -171,4 +234,4 @@ if __name__ == "__main__":
     parser.add_argument("--session", default="up")
     options = parser.parse_args()
     threading.Thread(target=die_with, args=(os.getppid(),), daemon=True).start()
-    RawWorker(f"ipc://{options.run_dir}/{options.instance}.req", options.session).serve()
+    RawWorker(Path(options.run_dir), options.instance, options.session).serve()

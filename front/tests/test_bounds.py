@@ -138,6 +138,7 @@ def test_an_order_never_looks_refused(front: Front) -> None:
     """An order with garbage behind it on the same connection gets its own answer, no 400 that would pass for it."""
     body = json.dumps({**ORDER, "clientOrderId": "LATE"}).encode()
     for garbage in (b"garbage\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"y" * 40_000 + b"\r\n\r\n"):
+        front.get("ping/state")  # the worker is past whatever the tests before asked of it
         answer = front.raw(PLACE + b"Content-Length: %d\r\n\r\n" % len(body) + body + garbage)
         assert answer.count(b"HTTP/1.1 ") == 1
         assert b'"orderId":"o1"' in answer
@@ -174,8 +175,19 @@ def closed_after(connection: socket.socket, drop: bytes) -> bool:
     return False
 
 
-def test_slow_clients_are_closed(home: Path) -> None:
-    """Silent and dribbling connections are all closed within 10 s while /health stays quick."""
+def health_seconds(front: Front) -> float:
+    """How long /health takes on a connection of its own."""
+    asked = time.monotonic()
+    assert front.ask("GET", "/health").status == 200
+    return time.monotonic() - asked
+
+
+def slowest_of_a_hundred(latencies: list[float]) -> float:
+    return statistics.quantiles(latencies, n=100)[98]
+
+
+def test_slow_clients_are_closed(home: Path, certificate: tuple[str, str]) -> None:
+    """Silent and dribbling connections, TLS handshakes too, are all closed within 10 s while /health stays quick."""
     kinds = [
         (b"", b""),
         (b"", b"\r\n"),
@@ -187,8 +199,10 @@ def test_slow_clients_are_closed(home: Path) -> None:
         (b"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", b"x"),
         (b"GET /v1/ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n", b"X: y\r\n"),
     ]
-    with running(home) as front:
-        silent = [front.connect() for _ in range(400)]
+    (home / "tls").mkdir()
+    with running(home) as front, running(home / "tls", tls_cert=certificate[0], tls_key=certificate[1]) as tls:
+        quiet = slowest_of_a_hundred([health_seconds(front) for _ in range(100)])
+        silent = [tls.connect(), *(front.connect() for _ in range(400))]
         started = time.monotonic()
         closed: list[float] = []
         dribblers = [
@@ -201,9 +215,7 @@ def test_slow_clients_are_closed(home: Path) -> None:
             thread.start()
         latencies = []
         while time.monotonic() < started + 6:
-            asked = time.monotonic()
-            assert front.ask("GET", "/health").status == 200
-            latencies.append(time.monotonic() - asked)
+            latencies.append(health_seconds(front))
             time.sleep(0.02)
         for thread in dribblers:
             thread.join(20)
@@ -212,7 +224,7 @@ def test_slow_clients_are_closed(home: Path) -> None:
             assert connection.recv(1) == b""
             connection.close()
         assert max(closed) - started < 10
-        assert statistics.quantiles(latencies, n=100)[98] < 0.05
+        assert slowest_of_a_hundred(latencies) < max(0.05, 3 * quiet), "a busy machine slows both, slow clients one"
 
 
 def test_a_client_that_never_reads_is_cut(home: Path) -> None:

@@ -13,6 +13,7 @@ from brokerbus_front.routes import ROUTES
 ENVELOPE = {"type": "apiResponse", "instanceId": ONE, "broker": "stubName", "brokerDisplay": "桩 Stub"}
 CONTRACT = {"type": "contract", "tradeType": "Securities", "region": "US", "symbol": "AAPL"}
 AAPL = "market/quote?tradeType=Securities&region=US&symbol=AAPL"
+UUID = "8e03978e-40d5-43dd-bc93-6894a57f9324"
 ORDER = {
     "tradeType": "Securities",
     "region": "US",
@@ -116,11 +117,14 @@ def test_cancel_without_an_order(front: Front, body: bytes) -> None:
 
 
 def test_place(front: Front) -> None:
-    """An order is answered with its id and the body as sent; the bus gets the contract's params and a made-up tag."""
+    """An order is answered with its id, a made-up tag and the body as sent; the bus gets the contract's params."""
     sent = {**ORDER, "price": "10.50", "note": [1, None, "桩"]}
-    assert members(place(front, sent)) == {"orderId": "o1", "args": sent}
+    answer = members(place(front, sent))
+    tag = answer.pop("clientOrderId")
+    assert re.fullmatch("[0-9a-f]{32}", tag)
+    assert answer == {"orderId": "o1", "args": sent}
     params = last(front)["params"]
-    assert re.fullmatch("[0-9a-f]{32}", params.pop("clientOrderId"))
+    assert params.pop("clientOrderId") == tag
     wanted = {key: ORDER[key] for key in ("direction", "orderType", "timeInForce", "lifecycle", "qty")}
     assert params == {**wanted, "contract": CONTRACT, "price": 10.5}
 
@@ -147,10 +151,22 @@ def test_the_callers_own_tag(front: Front, fields: dict, headers: dict) -> None:
     assert last(front)["params"]["clientOrderId"] == "my-order_1"
 
 
+@pytest.mark.parametrize("key", [UUID, UUID.upper(), f'"{UUID}"', UUID.replace("-", "")])
+def test_a_uuid_as_key(front: Front, key: str) -> None:
+    """A UUID of 36 characters is the clientOrderId without its dashes, and agrees with that in the body."""
+    tag = key.strip('"').replace("-", "")
+    for fields in ({}, {"clientOrderId": tag}):
+        assert members(place(front, {**ORDER, **fields}, headers={"Idempotency-Key": key}))["clientOrderId"] == tag
+        assert last(front)["params"]["clientOrderId"] == tag
+
+
 @pytest.mark.parametrize(
     ("fields", "headers"),
     [
         ({"clientOrderId": "a"}, {"Idempotency-Key": "b"}),
+        ({"clientOrderId": UUID}, {}),
+        ({}, {"Idempotency-Key": UUID + "0"}),
+        ({}, {"Idempotency-Key": UUID[:-1]}),
         ({"clientOrderId": "x" * 33}, {}),
         ({"clientOrderId": ""}, {}),
         ({"clientOrderId": 5}, {}),

@@ -9,7 +9,7 @@ import signal
 import time
 from pathlib import Path
 
-from front_support import ONE, TWO, Front, running
+from front_support import ONE, TOKEN, TWO, Front, running, wait_for
 
 from brokerbus_front.routes import ROUTES
 
@@ -42,6 +42,19 @@ def test_not_ready(home: Path) -> None:
         assert front.ask("GET", "/livez").status == 200
 
 
+def test_a_halt_and_unknown_outcomes_are_shown(home: Path) -> None:
+    """An instance whose trading is halted serves; readiness, metrics and /v1 tell of the halt and of open outcomes."""
+    with running(home, (ONE, TWO)) as front:
+        front.v1("POST", "/halt", {"reason": "lunch"})
+        answer = front.ask("GET", "/readyz")
+        assert (answer.status, answer.json["instances"][0]["halted"]) == (200, True)
+        for gauge, value in (("trading_halted", 1.0), ("orders_unknown", 3.0)):
+            line = f'brokerbus_{gauge}{{broker="stub",instance="{ONE}"}} {value}'
+            wait_for(lambda line=line: line in front.ask("GET", "/metrics").body.decode(), line, 2)
+        shown = front.v1("GET", "").json
+        assert (shown["halted"], shown["unknown"]) == ("lunch", 3)
+
+
 def test_a_hung_worker_is_not_ready(home: Path) -> None:
     """A stopped worker costs /readyz its own deadline, not longer."""
     with running(home, (ONE,)) as front:
@@ -71,6 +84,8 @@ def test_metrics(front: Front) -> None:
     )
     assert f'brokerbus_request_seconds_count{{broker="stub",instance="{ONE}",method="cash"}} {total}' in text
     assert "brokerbus_connections " in text
+    for gauge, value in (("session_up", 1), ("trading_halted", 0), ("orders_unknown", 0)):
+        assert f'brokerbus_{gauge}{{broker="stub",instance="{ONE}"}} {value}.0' in text
     assert "process_resident_memory_bytes" in text
 
 
@@ -89,7 +104,7 @@ def test_metrics_labels_are_bounded(front: Front) -> None:
 
 def query(operation: dict) -> str:
     """The query that an operation gives as its example."""
-    parameters = (one for one in operation.get("parameters", ()) if one["in"] == "query")
+    parameters = (one for one in operation.get("parameters", ()) if one["in"] == "query" and "example" in one)
     return "?" + "&".join(f"{one['name']}={one['example']}" for one in parameters)
 
 
@@ -98,6 +113,13 @@ def body(operation: dict) -> bytes | None:
     if "requestBody" not in operation:
         return None
     return json.dumps(operation["requestBody"]["content"]["application/json"]["example"]).encode()
+
+
+def shape(value: object) -> set[str]:
+    """The member names of an object, or of the first object of a list."""
+    inside = value[0] if isinstance(value, list) else value
+    assert isinstance(inside, dict)
+    return set(inside)
 
 
 def test_openapi_tells_of_every_route(front: Front) -> None:
@@ -109,8 +131,13 @@ def test_openapi_tells_of_every_route(front: Front) -> None:
         assert verb in document["paths"][path]
     for path, verbs in document["paths"].items():
         for verb, operation in verbs.items():
-            answer = front.ask(verb.upper(), path.replace("{instanceId}", ONE) + query(operation), body(operation))
+            asked = path.replace("{instanceId}", ONE).replace("{orderId}", "o1") + query(operation)
+            answer = front.ask(verb.upper(), asked, body(operation), {"Authorization": f"Bearer {TOKEN}"})
             assert str(answer.status) in operation["responses"], (path, answer)
+            assert answer.status < 300, (path, answer)
+            if path.startswith("/v1"):
+                (shown,) = (told["content"] for code, told in operation["responses"].items() if code < "300")
+                assert shape(answer.json) <= shape(shown["application/json"]["example"]) | {"fee"}, path
             if path in hot:
                 shown = operation["responses"]["200"]["content"]["application/json"]["example"]
                 assert set(answer.json) == set(shown), path

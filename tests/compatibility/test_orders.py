@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -85,6 +86,7 @@ def test_placing(pair: Pair, opend: OpenD, name: str) -> None:
     seen = len(opend.placements())
     theirs, ours = (getattr(pair, who)(place(**ORDERS[name])).values() for who in ("theirs", "ours"))
     assert theirs["orderId"] != ours["orderId"]
+    assert re.fullmatch("[0-9a-f]{32}", ours.pop("clientOrderId")), "what httptrading does not have"
     assert_alike("placed", {**theirs, "orderId": ""}, {**ours, "orderId": "" if ours["orderId"] else None})
     first, second = opend.placements()[seen:]
     assert as_sent(second) == as_sent(first)
