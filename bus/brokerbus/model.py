@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Mapping, Optional, Tuple, Union
 
 from brokerbus.contract import Contract
 
@@ -333,6 +333,9 @@ def to_plain(value: Any) -> Any:
     raise TypeError(f"a broker answered with {type(value).__name__}, which the wire cannot carry")
 
 
-def to_maps(items: Sequence[Any]) -> List[Dict[str, Any]]:
-    """The maps of a list of model objects."""
-    return [item.to_map() for item in items]
+def to_plain_map(value: Any) -> Dict[str, Any]:
+    """:func:`to_plain` of what has to be a map."""
+    plain = to_plain(value)
+    if not isinstance(plain, dict):
+        raise TypeError(f"expected a map, found {type(value).__name__}")
+    return plain

@@ -146,14 +146,16 @@ class OrderDesk:
             self.forget(tag, late)
             raise late
         try:
-            order_id = str(self._broker.place_order(request))
+            order_id = self._broker.place_order(request)
         except BusError as error:
             return self._failed(tag, error)
         except (Exception, SystemExit) as error:
             log.exception("place_order failed")
             return self._failed(tag, UnknownOutcome(f"{type(error).__name__} in the broker's code"))
         self._reached("after the SDK call")
-        return self.settle(tag, Outcome.accepted(order_id, tag))
+        if not isinstance(order_id, (str, int)) or not str(order_id):
+            return self._failed(tag, UnknownOutcome(f"the broker's code returned {order_id!r:.40} as the order's id"))
+        return self.settle(tag, Outcome.accepted(str(order_id), tag))
 
     def _failed(self, tag: str, error: BusError) -> Optional[Outcome]:
         if error.outcome == MAYBE or error.code == "internal":

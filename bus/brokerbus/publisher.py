@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional
 
 import zmq
 
-from brokerbus import limits, wire
+from brokerbus import limits, model, wire
 
 log = logging.getLogger("brokerbus.publisher")
 
@@ -106,10 +106,11 @@ class Publisher:
     def _publish(self, item: _Item) -> None:
         topic = wire.topic(self._instance, item.kind, item.subject)
         seq = self._seq.get(topic, 0) + 1
-        push = wire.Push(
-            self._instance, item.kind, item.subject, self.epoch, seq, time.time_ns(), dict(item.data), item.cursor
-        )
         try:
+            data = model.to_plain_map(item.data)  # whatever a broker pushes: no NaN, nothing that cannot be packed
+            push = wire.Push(
+                self._instance, item.kind, item.subject, self.epoch, seq, time.time_ns(), data, item.cursor
+            )
             frames = wire.encode_push(push)
         except (TypeError, ValueError, OverflowError) as error:
             self.dropped += 1

@@ -129,7 +129,7 @@ class Reconciler:
 
     # -- placements --------------------------------------------------------------------------------
     def _look_up(self, intent: Intent) -> None:
-        if "orders" not in self._can and "order_by_tag" not in type(self._broker).__dict__:
+        if "orders" not in self._can and type(self._broker).order_by_tag is Broker.order_by_tag:
             self._later(intent, limits.LOOKUP_MOST_SECONDS)
             return
         asked_at = time.monotonic()

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
-from brokerbus import PROTOCOL, limits
+from brokerbus import PROTOCOL, limits, model
 from brokerbus.blotter import Blotter, Publish
 from brokerbus.broker import Broker, OrderRequest
 from brokerbus.errors import Unsupported
@@ -76,7 +76,9 @@ class Trading:
     def report(self, kind: str, data: Mapping[str, Any]) -> None:
         """Takes a broker's push of an order or a fill; any thread, returns at once."""
         try:
-            self._reports.put_nowait((kind, data))
+            self._reports.put_nowait((kind, model.to_plain_map(data)))
+        except TypeError as error:
+            log.error("a report of kind %s cannot be read: %s", kind, error)
         except queue.Full:
             self._reconciler.behind()  # nothing is lost: the broker's lists have it
 

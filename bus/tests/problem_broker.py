@@ -112,6 +112,10 @@ class ProblemBroker(Broker):
             for number in range(params.get("count", 1)):
                 self.context.push("tick", params.get("subject", "US.AAPL"), {"n": number})
             return None
+        if name == "push-garbage":
+            for data in ({"price": math.nan}, None, {"x": object()}):
+                self.context.push("tick", "US.AAPL", data)  # type: ignore[arg-type]
+            return None
         if name == "report":
             self.context.push(params["kind"], params["subject"], params["data"])
             return None

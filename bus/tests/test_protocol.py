@@ -10,6 +10,7 @@ import pytest
 import zmq
 
 from brokerbus import limits
+from brokerbus.testing.processes import until
 
 PING = b"\x84\xa1v\x01\xa2id\xa11\xa6method\xa4ping\xa6params\x80"
 PONG = b"\x84\xa1v\x01\xa2id\xa11\xa2ok\xc3\xa6result\x81\xa4pong\xc3"
@@ -176,6 +177,15 @@ def test_pushes_are_numbered_per_topic(worker):
     assert set(push) == {"v", "instance", "kind", "subject", "epoch", "seq", "ts", "data"}
     sub.close(0)
     context.term()
+
+
+def test_whatever_a_broker_pushes_the_publisher_lives(worker):
+    """A push that is no map, or holds NaN or what cannot be packed, is cleaned or dropped; the next one goes out."""
+    before = worker.status()["dropped"]
+    worker.call("raw", {"name": "push-garbage"})
+    until(lambda: worker.status()["dropped"] == before + 2, 5, "two dropped pushes")
+    worker.call("raw", {"name": "push"})
+    until(lambda: worker.status()["lastPushAge"] is not None, 5, "a push after them")
 
 
 def test_status_goes_out_each_second_and_at_every_change(worker):
