@@ -46,10 +46,19 @@ class Blotter:
     # -- reports -----------------------------------------------------------------------------------
     def report(self, kind: str, data: Mapping[str, Any]) -> None:
         """Takes the map of an Order or a Fill, from wherever it comes; raises nothing."""
-        if kind == "order" and self._doubt is not None and data.get("isCanceled"):
+        if self._doubt is not None and kind == "order" and self._is_news_of_a_cancel(data):
             self._doubt(str(data["orderId"]))
         else:
             self.confirm(kind, data)
+
+    def _is_news_of_a_cancel(self, data: Mapping[str, Any]) -> bool:
+        if not data.get("isCanceled"):
+            return False
+        try:
+            known = self._journal.order(str(data.get("orderId")))
+        except JournalUnavailable:
+            known = None
+        return known is None or not known["isCanceled"]
 
     def confirm(self, kind: str, data: Mapping[str, Any]) -> None:
         """Takes a report that the broker gave when it was asked for just this; raises nothing."""
@@ -175,10 +184,10 @@ class Blotter:
 
 def older(data: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
     """Whether a report is behind what is known: an order never un-fills, re-opens or un-cancels."""
-    if data["filledQty"] != known["filledQty"]:
-        return bool(data["filledQty"] < known["filledQty"])
     if known["isCompleted"] and not data["isCompleted"]:
         return True
+    if data["filledQty"] != known["filledQty"]:
+        return bool(data["filledQty"] < known["filledQty"])
     if data["isCompleted"] == known["isCompleted"] and data.get("updatedAt") and known.get("updatedAt"):
         return bool(data["updatedAt"] < known["updatedAt"])
     return False

@@ -58,8 +58,10 @@ CREATE TABLE IF NOT EXISTS orders (
     order_id TEXT PRIMARY KEY,
     data BLOB NOT NULL,
     updated REAL NOT NULL,
-    completed INTEGER NOT NULL
+    completed INTEGER NOT NULL,
+    tag TEXT
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS orders_tag ON orders (tag) WHERE tag IS NOT NULL;
 CREATE INDEX IF NOT EXISTS orders_open ON orders (completed) WHERE completed = 0;
 CREATE TABLE IF NOT EXISTS fills (
     fill_id TEXT PRIMARY KEY,
@@ -173,8 +175,8 @@ class Journal:
             if row is not None and row[0] == packed:
                 return None
             now = time.time()
-            completed = int(bool(data.get("isCompleted")))
-            database.execute("INSERT OR REPLACE INTO orders VALUES (?,?,?,?)", (order_id, packed, now, completed))
+            found = (order_id, packed, now, int(bool(data.get("isCompleted"))), data.get("clientOrderId"))
+            database.execute("INSERT OR REPLACE INTO orders VALUES (?,?,?,?,?)", found)
             return _event(database, "order", order_id, packed, now)
 
     def record_fill(self, fill_id: str, order_id: str, data: Mapping[str, Any]) -> Optional[int]:
@@ -190,6 +192,12 @@ class Journal:
         with self._reading() as database:
             row = database.execute("SELECT data FROM orders WHERE order_id = ?", (order_id,)).fetchone()
         return _unpacked(row[0]) if row else None
+
+    def orders_of_tag(self, tag: str) -> List[Dict[str, Any]]:
+        """The orders that were reported with this clientOrderId."""
+        with self._reading() as database:
+            rows = database.execute("SELECT data FROM orders WHERE tag = ?", (tag,)).fetchall()
+        return [_unpacked(row[0]) for row in rows]
 
     def orders(self, since: float = 0.0) -> List[Dict[str, Any]]:
         """The last known states of all orders that changed after ``since`` (Unix s), oldest change first."""
@@ -209,7 +217,7 @@ class Journal:
         return [_unpacked(row[0]) for row in rows]
 
     def events(self, after: int, most: int = 1_000) -> Tuple[List[Event], bool]:
-        """Events with a cursor above ``after``, and whether some of them are no longer kept."""
+        """Events with a cursor above ``after``, and whether some are missing: no longer kept, or of another file."""
         with self._reading() as database:
             rows = database.execute(
                 "SELECT cursor, kind, subject, data, at FROM events WHERE cursor > ? ORDER BY cursor LIMIT ?",
@@ -219,7 +227,7 @@ class Journal:
         found = [
             Event(cursor, kind, subject, _unpacked(data), int(at * 1e9)) for cursor, kind, subject, data, at in rows
         ]
-        return found, oldest is not None and after + 1 < oldest
+        return found, after > self.cursor or (oldest is not None and after + 1 < oldest)
 
     @property
     def cursor(self) -> int:

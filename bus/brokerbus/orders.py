@@ -108,8 +108,7 @@ class OrderDesk:
         digest = digest_of(content)
         known = self._journal.intent(tag)
         if known is None:
-            if time.monotonic() >= request.deadline:
-                raise Expired("the deadline passed before the order was journaled")
+            self._refuse_if_late(request)
             self.refuse_if_halted()
             self._refuse_if_down()
             self._reached("before intent")
@@ -141,10 +140,12 @@ class OrderDesk:
         """Sends a journaled intent, and journals what is certain of it."""
         tag = request.client_order_id
         self._reached("before the SDK call")
-        if time.monotonic() >= request.deadline:  # the disk took its time, or this process was stopped
-            late = Expired("the deadline passed before the order was sent")
-            self.forget(tag, late)
-            raise late
+        try:
+            self._refuse_if_late(request)  # the disk took its time, or this process was stopped
+            self.refuse_if_halted()
+        except BusError as error:
+            self.forget(tag, error)
+            raise
         try:
             order_id = self._broker.place_order(request)
         except BusError as error:
@@ -156,6 +157,10 @@ class OrderDesk:
         if not isinstance(order_id, (str, int)) or not str(order_id):
             return self._failed(tag, UnknownOutcome(f"the broker's code returned {order_id!r:.40} as the order's id"))
         return self.settle(tag, Outcome.accepted(str(order_id), tag))
+
+    def _refuse_if_late(self, request: OrderRequest) -> None:
+        if time.monotonic() >= request.deadline:
+            raise Expired("the deadline passed before the order was sent")
 
     def _failed(self, tag: str, error: BusError) -> Optional[Outcome]:
         if error.outcome == MAYBE or error.code == "internal":

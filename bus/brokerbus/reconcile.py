@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import Callable, Dict, List, NamedTuple, Optional, Set
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Set
 
 from brokerbus import limits
 from brokerbus.blotter import Blotter
@@ -30,6 +30,10 @@ PRUNE_SECONDS = 3600.0
 
 OVERLAP_MS = 120_000
 """How far before that a list is asked again: clocks differ, and vendors list late."""
+
+
+DAY_MS = 24 * 3600 * 1000
+"""How far before an intent's time its order is looked for: this host's clock may be wrong."""
 
 
 class _Turn(NamedTuple):
@@ -134,7 +138,7 @@ class Reconciler:
             return
         asked_at = time.monotonic()
         try:
-            found = self._broker.order_by_tag(intent.tag, int(intent.made_at * 1000) - OVERLAP_MS)
+            found = self._reported(intent) or self._asked(intent)
         except BusError as error:
             log.info("order %s cannot be looked up now: %s", intent.tag, error.message)
             self._later(intent, error.retry_after)
@@ -153,10 +157,26 @@ class Reconciler:
         else:
             self._later(intent)
 
-    def _found(self, intent: Intent, order: Order) -> None:
-        log.warning("order %s is %s at the broker", intent.tag, order.order_id)
-        self._desk.settle(intent.tag, Outcome.accepted(order.order_id, intent.tag))
-        self._blotter.report("order", {**order.to_map(), "clientOrderId": intent.tag})
+    def _reported(self, intent: Intent) -> Optional[Dict[str, Any]]:
+        """An order that was pushed or listed with this tag, whatever the vendor's list says now."""
+        return next((order for order in self._journal.orders_of_tag(intent.tag) if _is_of(intent, order)), None)
+
+    def _asked(self, intent: Intent) -> Optional[Dict[str, Any]]:
+        """The order that the vendor has under this tag."""
+        found = self._broker.order_by_tag(intent.tag, int(intent.made_at * 1000) - DAY_MS)
+        if found is None:
+            return None
+        if not _is_of(intent, found.to_map()):
+            log.error(
+                "order %s at the broker carries clientOrderId %s, but is another order", found.order_id, intent.tag
+            )
+            return None
+        return found.to_map()
+
+    def _found(self, intent: Intent, order: Dict[str, Any]) -> None:
+        log.warning("order %s is %s at the broker", intent.tag, order["orderId"])
+        self._desk.settle(intent.tag, Outcome.accepted(order["orderId"], intent.tag))
+        self._blotter.confirm("order", {**order, "clientOrderId": intent.tag})
 
     def _absence_proves(self, intent: Intent, asked_at: float) -> bool:
         """Whether the look-up began long enough after the last send that the order would have been there."""
@@ -177,8 +197,8 @@ class Reconciler:
         """Journals what the broker says of a doubted order; one that it cannot tell of now stays doubted."""
         try:
             found = self._broker.order(order_id)
-        except BusError as error:
-            log.info("order %s cannot be asked for now: %s", order_id, error.message)
+        except Exception as error:  # it stays doubted; whatever the broker's code does, the lists are read
+            log.info("order %s cannot be asked for now: %s", order_id, error)
             return
         self._doubted.discard(order_id)
         self._blotter.confirm("order", found.to_map())
@@ -203,3 +223,9 @@ class Reconciler:
         self._blotter.catch_up(orders, fills)
         if not self._behind:
             self._journal.note(SEEN_UNTIL, str(began))
+
+
+def _is_of(intent: Intent, order: Mapping[str, Any]) -> bool:
+    """Whether an order can be the one that was asked for: a tag may have been typed by hand elsewhere."""
+    contract, direction = order.get("contract"), order.get("direction")
+    return contract in (None, intent.content["contract"]) and direction in (None, intent.content["direction"])
