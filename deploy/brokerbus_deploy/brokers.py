@@ -71,6 +71,7 @@ _FUTU = {
     ),
     "acc_id": Setting((int, str)),
     "security_firm": Setting((str,), choices=_FIRMS),
+    "pace": _INT,
 }
 
 _PAPER = {
@@ -78,6 +79,8 @@ _PAPER = {
     "currency": Setting((str,), choices=("USD", "HKD", "CNY")),
     "seed": _INT,
     "tick_interval": _NUMBER,
+    "test_controls": _BOOL,
+    "faults": Setting((list,)),
     "symbols": Setting((list,)),
 }
 
