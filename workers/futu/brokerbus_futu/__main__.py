@@ -3,4 +3,4 @@
 from brokerbus.worker import main
 
 if __name__ == "__main__":
-    main("brokerbus_futu.broker:FutuBroker")
+    main({"futu": "brokerbus_futu.broker:FutuBroker", "moomoo": "brokerbus_futu.broker:MoomooBroker"})

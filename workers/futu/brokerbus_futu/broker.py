@@ -8,19 +8,23 @@ import os
 import signal
 import threading
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Callable, ClassVar, Dict, List, Mapping, Optional, Sequence
 
 from brokerbus import limits
 from brokerbus.broker import Broker, Context, OrderRequest
 from brokerbus.contract import Contract
 from brokerbus.errors import NotFound, Unavailable
-from brokerbus.model import Account, Balance, Cash, Fill, MarketStatusMap, Order, Position, Quote
+from brokerbus.model import Account, Balance, Cash, Fill, MarketStatusMap, Number, Order, Position, Quote
 from brokerbus_futu import codes, convert, outcomes
 from brokerbus_futu import settings as settings_of
 from brokerbus_futu.accounts import Accounts
+from brokerbus_futu.asking import Shared
+from brokerbus_futu.finding import ABSENCE_SECONDS
 from brokerbus_futu.link import Link
-from brokerbus_futu.orders import Desk, read
+from brokerbus_futu.listings import read
+from brokerbus_futu.orders import Desk
 from brokerbus_futu.pacing import Pace
+from brokerbus_futu.progress import Progress
 from brokerbus_futu.pushes import Pushes
 from brokerbus_futu.session import Links, Session
 
@@ -47,6 +51,10 @@ VENDORS: Dict[str, Vendor] = {
 """The configuration's ``broker`` → the SDK's module, and httptrading's names."""
 
 
+EXECUTIONS = "fills.sqlite3"
+"""File in the instance's home with the executions of accounts whose deals the vendor does not tell."""
+
+
 class FutuBroker(Broker):
     """Futu through OpenD. Without ``trade_env`` it trades REAL, as httptrading does."""
 
@@ -57,16 +65,19 @@ class FutuBroker(Broker):
     kinds = ("status", "order", "fill")
     settings = settings_of.KINDS
 
+    absence_proves_after: ClassVar[Optional[float]] = ABSENCE_SECONDS
+
     def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
         super().__init__(settings, context)
         self._settings = settings_of.parse(settings)
         self._vendor = VENDORS.get(getattr(context, "broker", self.name), VENDORS[self.name])
         self._sdk: Any = None
-        self._pace = Pace()
+        self._pace = Pace(times=self._settings.pace)
         self._session = Session(
             self._settings.host, self._settings.port, self._build, self._verify, context.session, context.fail
         )
-        self._desk = Desk(self._session, self._pace)
+        self._progress = None if self._settings.real else Progress(os.path.join(context.home, EXECUTIONS))
+        self._desk = Desk(self._session, self._pace, self._progress)
         self._pushes = Pushes(self._desk, context)
         self._pings = Shared(self._logged_in)
 
@@ -78,6 +89,8 @@ class FutuBroker(Broker):
 
     def close(self) -> None:
         self._session.close()
+        if self._progress is not None:
+            self._progress.close()
 
     def _build(self, address: str, lost: Callable[[], None]) -> List[Link]:
         sdk, at = self._sdk, {"host": address, "port": self._settings.port}
@@ -211,15 +224,17 @@ class FutuBroker(Broker):
     def place_order(self, request: OrderRequest) -> str:
         return self._desk.place(request)
 
+    def modify_order(self, order_id: str, qty: Optional[Number], price: Optional[Number]) -> None:
+        self._desk.modify(order_id, qty, price)
+
     def cancel_order(self, order_id: str) -> None:
         self._desk.cancel(order_id)
 
     def order(self, order_id: str) -> Order:
         return self._desk.order(order_id)
 
-    def find_by_tag(self, tag: str) -> Optional[Order]:
-        """The order that carries a clientOrderId; None only when every list of OpenD was asked and has none."""
-        return self._desk.find_by_tag(tag)
+    def order_by_tag(self, tag: str, since: int) -> Optional[Order]:
+        return self._desk.order_by_tag(tag, since)
 
     def orders(self, open_only: bool, since: Optional[int]) -> Sequence[Order]:
         return self._desk.orders(open_only, since)
@@ -228,40 +243,12 @@ class FutuBroker(Broker):
         return self._desk.fills(since)
 
 
-class Shared:
-    """One question at a time, in a thread of its own: whoever asks meanwhile waits for the same answer."""
+class MoomooBroker(FutuBroker):
+    """The same under the vendor's other name."""
 
-    def __init__(self, question: Callable[[], bool]) -> None:
-        self._question = question
-        self._lock = threading.Lock()
-        self._running: Optional[Asking] = None
-
-    def ask(self, seconds: float) -> bool:
-        """The answer; False when it does not come in time."""
-        with self._lock:
-            if self._running is None or self._running.done.is_set():
-                self._running = Asking(self._question)
-            running = self._running
-        running.done.wait(seconds)
-        return running.answer
-
-
-class Asking:
-    """A question being asked."""
-
-    def __init__(self, question: Callable[[], bool]) -> None:
-        self.answer = False
-        self.done = threading.Event()
-        self._question = question
-        threading.Thread(target=self._ask, name="futu-ping", daemon=True).start()
-
-    def _ask(self) -> None:
-        try:
-            self.answer = self._question()
-        except Exception:
-            self.answer = False
-        finally:
-            self.done.set()
+    name = "moomoo"
+    display = "moomoo"
+    sdk = "moomoo-api"
 
 
 def load_sdk(module: str, home: str, pk_path: str) -> Any:

@@ -22,6 +22,7 @@ CALLS: Dict[str, int] = {
     "orders": 10,
     "history": 10,
     "fills": 10,
+    "fill_history": 10,
 }
 """Calls per window and account, all of which may come at once.
 
@@ -31,10 +32,13 @@ They are httptrading 1.0.8's numbers a minute, halved for 30 s; market state, wh
 
 
 class Pace:
-    """At most ``CALLS[kind]`` calls in any window; the next is refused with the time after which it fits."""
+    """At most ``CALLS[kind]`` calls in any window; the next is refused with the time after which it fits.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    ``times`` multiplies what is allowed, for a simulator.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, times: int = 1) -> None:
+        self._clock, self._times = clock, times
         self._lock = threading.Lock()
         self._starts: Dict[Tuple[str, int], Deque[float]] = {}
 
@@ -45,20 +49,28 @@ class Pace:
             starts = self._starts.setdefault((kind, account), deque())
             while starts and now - starts[0] >= WINDOW_SECONDS:
                 starts.popleft()
-            if len(starts) >= CALLS[kind]:
+            if len(starts) >= CALLS[kind] * self._times:
                 return starts[0] + WINDOW_SECONDS - now
             starts.append(now)
             return 0.0
 
-    def free(self, kind: str, account: int = 0) -> bool:
-        """Takes a place if there is one."""
-        return self.wait(kind, account) <= 0
+    def free(self, kind: str, account: int = 0, keep: int = 0) -> bool:
+        """Takes a place if there is one, and ``keep`` more."""
+        return self.spare(kind, account, keep) and self.wait(kind, account) <= 0
+
+    def spare(self, kind: str, account: int = 0, keep: int = 0) -> bool:
+        """Whether more than ``keep`` places are free; takes none."""
+        now = self._clock()
+        with self._lock:
+            recent = [start for start in self._starts.get((kind, account), ()) if now - start < WINDOW_SECONDS]
+        return len(recent) + keep < CALLS[kind] * self._times
 
     def take(self, kind: str, account: int = 0) -> None:
         """Takes a place or raises RateLimited."""
         seconds = self.wait(kind, account)
         if seconds > 0:
+            most = CALLS[kind] * self._times
             raise RateLimited(
-                f"{kind}: {CALLS[kind]} calls in {WINDOW_SECONDS:.0f} s are allowed, the next in {seconds:.1f} s",
+                f"{kind}: {most} calls in {WINDOW_SECONDS:.0f} s are allowed, the next in {seconds:.1f} s",
                 retry_after=round(seconds, 3),
             )

@@ -6,6 +6,7 @@ import logging
 from typing import Any, Callable, Mapping, Type
 
 from brokerbus.broker import Context
+from brokerbus.model import Fill
 from brokerbus_futu import convert
 from brokerbus_futu.orders import Desk
 
@@ -17,6 +18,7 @@ class Pushes:
 
     def __init__(self, desk: Desk, context: Context) -> None:
         self._desk, self._context = desk, context
+        desk.tell = self.tell
 
     def attach(self, sdk: Any, trade: Any) -> None:
         """Sets the handlers of a trade context; 2008 has to follow, so that nothing is pushed past them."""
@@ -28,15 +30,21 @@ class Pushes:
         if number is None:
             return
         order = convert.order(message["order"])
-        self._desk.remember(order.order_id, number, order.client_order_id)
         self._context.push("order", order.order_id, order.to_map())
+        for fill in self._desk.seen(order, number):
+            self.tell(fill)
 
     def on_fill(self, message: Mapping[str, Any]) -> None:
-        if self._account(message) is None:
+        # Where progress tells executions the simulator's deals would tell them twice, under other ids.
+        if self._account(message) is None or not self._desk.tells_deals:
             return
         fill = self._desk.fill(message["orderFill"])
         if fill is not None:
-            self._context.push("fill", fill.order_id, fill.to_map())
+            self.tell(fill)
+
+    def tell(self, fill: Fill) -> None:
+        """Publishes one execution."""
+        self._context.push("fill", fill.order_id, fill.to_map())
 
     def _account(self, message: Mapping[str, Any]) -> Any:
         """The account in use that a push is about. It is in the header alone: the SDK's table leaves it out."""

@@ -21,8 +21,12 @@ KINDS: Dict[str, SettingKind] = {
     "pk_path": SettingKind(str, "file with the RSA key (PKCS#1) shared with OpenD; encrypts the link", ""),
     "unlock_pin": SettingKind(str, "MD5 of the trade password in hexadecimal; needed for REAL orders", "", secret=True),
     "acc_id": SettingKind(int, "the one account to use; when absent the first active one that may trade the market", 0),
+    "pace": SettingKind(int, "for a simulated OpenD: this many times the vendor's limits of calls; SIMULATE only", 1),
     "security_firm": SettingKind(str, "the firm that keeps the account; all when absent", "", choices=FIRMS),
 }
+
+MOST_PACE = 100_000
+"""No limit at all: for a simulator under load."""
 
 _MD5 = re.compile(r"[0-9A-Fa-f]{32}")
 _DIGITS = re.compile(r"[0-9]{1,20}")
@@ -39,6 +43,7 @@ class Settings:
     unlock_pin: str
     acc_id: int
     security_firm: str
+    pace: int = 1
 
     def __repr__(self) -> str:
         return f"Settings({self.host}:{self.port} {self.trade_env})"
@@ -61,7 +66,10 @@ def parse(values: Mapping[str, Any]) -> Settings:
         unlock_pin=_text(values, "unlock_pin"),
         acc_id=_number(values, "acc_id", 2**64 - 1),
         security_firm=_choice(values, "security_firm", FIRMS),
+        pace=_number(values, "pace", MOST_PACE),
     )
+    if settings.pace < 1 or (settings.real and settings.pace != 1):
+        raise BadRequest(f"settings.pace: expected 1 in REAL, and from 1 to {MOST_PACE} in SIMULATE")
     if settings.port < 1:
         raise BadRequest("settings.port: expected 1 to 65535, found 0")
     if settings.unlock_pin and not _MD5.fullmatch(settings.unlock_pin):

@@ -47,3 +47,19 @@ def start() -> Iterator[Callable[..., Any]]:
 def worker(opend: Any, start: Callable[..., Any]) -> Any:
     """A SIMULATE worker whose session is up."""
     return start(opend.port)
+
+
+@pytest.fixture
+def inside(opend: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Starts brokers in this process against the simulated OpenD: ``inside(**settings)``."""
+    from broker_support import InProcess
+
+    started: List[Any] = []
+
+    def begin(**settings: Any) -> Any:
+        started.append(InProcess(opend.port, str(tmp_path), **settings))
+        return started[-1]
+
+    yield begin
+    for one in started:
+        one.broker.close()

@@ -10,6 +10,7 @@ import pytest
 
 from brokerbus.broker import Context
 from brokerbus.contract import parse
+from brokerbus.engine import describe, load_broker
 from brokerbus.errors import (
     BadRequest,
     BusError,
@@ -23,6 +24,7 @@ from brokerbus.errors import (
 from brokerbus_futu import outcomes, pacing, session
 from brokerbus_futu import settings as settings_of
 from brokerbus_futu.accounts import Accounts, Unusable
+from brokerbus_futu.asking import Shared
 from brokerbus_futu.link import Refused, Silent
 from brokerbus_futu.orders import Desk
 from brokerbus_futu.outcomes import Step, Trace
@@ -215,6 +217,16 @@ def test_a_burst_then_a_refusal_with_the_time() -> None:
     assert not pace.free("place", 1)
 
 
+def test_polls_leave_places() -> None:
+    """Who asks for a place and more is refused before the last ones; a simulator's pace is a multiple."""
+    pace = pacing.Pace(lambda: 0.0)
+    assert [pace.free("orders", 1, keep=5) for _ in range(6)] == [True] * 5 + [False]
+    assert pace.spare("orders", 1, 4)
+    assert not pace.spare("orders", 1, 5)
+    assert [pace.free("orders", 1) for _ in range(6)] == [True] * 5 + [False]
+    assert all(pacing.Pace(lambda: 0.0, times=3).free("orders", 1) for _ in range(30))
+
+
 # -- the watchdog ----------------------------------------------------------------------------------
 class NeverReady:
     """A link whose SDK never comes on."""
@@ -276,16 +288,27 @@ def test_the_watchdog_spares_an_opend_that_says_no(listener: Any, monkeypatch: p
         session.resolve("no-such-host.invalid", 1)
 
 
+def test_each_name_describes_itself() -> None:
+    """The vendor's two names show their own display, SDK and configuration name; all else is the same."""
+    futu, moomoo = (load_broker(f"brokerbus_futu.broker:{name}") for name in ("FutuBroker", "MoomooBroker"))
+    told = [describe(kind, kind.name) for kind in (futu, moomoo)]
+    assert [(each["broker"], each["brokerDisplay"], each["sdk"].split()[0]) for each in told] == [
+        ("futu", "富途证券", "futu-api"),
+        ("moomoo", "moomoo", "moomoo-api"),
+    ]
+    assert told[0]["methods"] == told[1]["methods"]
+    assert "modify_order" in told[0]["methods"]
+
+
 def test_threads_share_a_question() -> None:
     """Whoever asks while a question runs gets the same answer, and a late answer is False in time."""
-    broker = pytest.importorskip("brokerbus_futu.broker")
     go, asked = threading.Event(), []
 
     def question() -> bool:
         asked.append(1)
         return go.wait(5)
 
-    shared = broker.Shared(question)
+    shared = Shared(question)
     start = time.monotonic()
     assert shared.ask(0.1) is False
     assert shared.ask(0.1) is False

@@ -32,13 +32,21 @@ def test_spellings() -> None:
         ("trade_env", "PAPER"), ("trade_env", 1), ("port", 0), ("port", 65536), ("port", True), ("port", "x"),
         ("port", 1.5),
         ("acc_id", -1), ("acc_id", 2**64), ("acc_id", "12a"), ("security_firm", "NOBODY"), ("host", 5),
-        ("unlock_pin", "123456"), ("unlock_pin", "g" * 32), ("pk_path", []), ("acc_index", 0),
+        ("unlock_pin", "123456"), ("unlock_pin", "g" * 32), ("pk_path", []), ("acc_index", 0), ("pace", 2),
     ],
 )  # fmt: skip
 def test_refusals_name_the_setting(name: str, value: Any) -> None:
     """A value that does not fit, or a setting that does not exist, is refused by name."""
     with pytest.raises(BadRequest, match=rf"settings\.{name}"):
         settings_of.parse({name: value})
+
+
+def test_only_a_simulated_opend_may_be_hurried() -> None:
+    """More calls than the vendor allows are for SIMULATE alone, and bounded."""
+    assert settings_of.parse({"trade_env": "SIMULATE", "pace": 1000}).pace == 1000
+    for pace in (0, settings_of.MOST_PACE + 1):
+        with pytest.raises(BadRequest, match=r"settings\.pace"):
+            settings_of.parse({"trade_env": "SIMULATE", "pace": pace})
 
 
 def test_the_password_is_never_shown() -> None:

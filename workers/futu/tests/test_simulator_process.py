@@ -20,6 +20,7 @@ from simulator_support import US, WORKER, wait_until
 
 from brokerbus_futu.simulator import ControlClient, SimulatorProcess
 from brokerbus_futu.simulator.control import ControlError
+from brokerbus_futu.simulator.state import executed
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(WORKER)}
 COMMAND = [sys.executable, "-m", "brokerbus_futu.simulator"]
@@ -198,3 +199,39 @@ def test_unknown_protocol_and_unreadable_body(process, raw):
         answer = raw.recv(header[5])
         assert header[1] == proto
         assert answer.startswith(b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")
+
+
+def test_orders_outlive_a_kill(tmp_path):
+    """With a state file orders, fills, positions and ids are there after kill -9, and a cut last line harms nothing."""
+    path = tmp_path / "state"
+    words = ["--seed", "1", "--state", str(path)]
+    with SimulatorProcess(words=words) as running:
+        assert executed(str(path)) == []
+        before = {"acc_id": US, "code": "US.AAPL", "side": "BUY"}
+        rests = running.control.do("place", **before, qty=5, price=1.0, remark="rests")
+        running.control.do("place", **before, qty=2, price=500.0, remark="fills")
+        running.control.do("fill", order_id=rests["order_id_ex"], qty=2, price=0.5)
+        told = [running.control.orders(), running.control.do("fills"), running.control.do("accounts")]
+        os.kill(running.pid, signal.SIGKILL)
+    with path.open("ab") as file:
+        file.write(b'{"order": {"half')
+    assert [tag for _, tag in executed(str(path))] == ["rests", "fills"]
+    with SimulatorProcess(words=words) as running:
+        assert [running.control.orders(), running.control.do("fills"), running.control.do("accounts")] == told
+        third = running.control.do("place", **before, qty=1, price=1.0, remark="third")
+        assert int(third["order_id"]) > max(int(order["order_id"]) for order in told[0])
+        running.control.do("fill", order_id=rests["order_id_ex"])
+        assert running.control.orders()[0]["status"] == "FILLED_ALL"
+    assert [tag for _, tag in executed(str(path))] == ["rests", "fills", "third"]
+
+
+def test_an_order_cut_in_the_making(tmp_path):
+    """An order that was taken and not yet accepted when the simulator was killed is accepted at its next start."""
+    path = tmp_path / "state"
+    words = ["--seed", "1", "--state", str(path)]
+    with SimulatorProcess(words=[*words, "--set", "auto_accept=false"]) as running:
+        running.control.do("place", acc_id=US, code="US.AAPL", side="BUY", qty=5, price=500.0)
+        os.kill(running.pid, signal.SIGKILL)
+    with SimulatorProcess(words=words) as running:
+        assert [order["status"] for order in running.control.orders()] == ["FILLED_ALL"]
+        assert len(running.control.do("fills")) == 1

@@ -10,7 +10,7 @@ from typing import Any, Callable, ClassVar, FrozenSet, List, Mapping, Optional, 
 
 from brokerbus.broker import Broker, Context, OrderRequest, SettingKind
 from brokerbus.contract import Contract
-from brokerbus.errors import NotFound, Unavailable
+from brokerbus.errors import NotFound, Unavailable, Unsupported
 from brokerbus.model import (
     CURRENCY_OF_REGION,
     Account,
@@ -26,10 +26,12 @@ from brokerbus.model import (
     quantity,
 )
 from brokerbus_paper.calendars import MarketHours
+from brokerbus_paper.controls import Controls, FaultyVendor
 from brokerbus_paper.convert import to_fill, to_order
+from brokerbus_paper.faults import Faults, Trouble, TroubledPushes
 from brokerbus_paper.instruments import REGIONS
-from brokerbus_paper.ledger import Ledger
-from brokerbus_paper.limits import STILL_SECONDS
+from brokerbus_paper.ledger import Ledger, executed
+from brokerbus_paper.limits import CLOCK_SLACK_MS, STILL_SECONDS
 from brokerbus_paper.market import Market, Security
 from brokerbus_paper.settings import KINDS, read
 from brokerbus_paper.vendor import AccountView, News, Vendor
@@ -53,6 +55,7 @@ class PaperBroker(Broker):
     regions: ClassVar[Tuple[str, ...]] = REGIONS
     kinds: ClassVar[Tuple[str, ...]] = ("status", "quote", "tick", "depth", "order", "fill", "position", "cash")
     settings: ClassVar[Mapping[str, SettingKind]] = KINDS
+    absence_proves_after: ClassVar[Optional[float]] = 1.0
     instant: ClassVar[FrozenSet[str]] = frozenset(
         ("ping", "accounts", "cash", "balances", "positions", "quote", "quotes", "depth", "market_status", "order")
     )
@@ -65,7 +68,21 @@ class PaperBroker(Broker):
         self._vendor: Optional[Vendor] = None
         self._stop = threading.Event()
         self._pulse: Optional[threading.Thread] = None
+        self._offline = False
+        self._push = context.push
+        self._controls: Optional[Controls] = None
+        if self._settings.test_controls:
+            self._prepare_trouble()
         self.market = Market(self._settings.instruments, self._settings.seed, clock())
+
+    def _prepare_trouble(self) -> None:
+        # Another draw at each start: the same one would let a worker that dies by chance die of it for ever.
+        faults = Faults(f"{self._settings.seed} {self._clock()}")
+        for fields in self._settings.faults:
+            faults.add(fields)
+        self._push = TroubledPushes(faults, self.context.push)
+        self._controls = Controls(faults, self._open_vendor, self._switch_session)
+        self._trouble = Trouble(faults)
 
     # -- session -----------------------------------------------------------------------------------
     def connect(self) -> None:
@@ -79,7 +96,10 @@ class PaperBroker(Broker):
     def open(self) -> None:
         """Opens the account without a market thread: time passes only with ``tick``."""
         ledger = Ledger(os.path.join(self.context.home, FILE))
-        vendor = Vendor(ledger, self.market, self._clock, self._tell)
+        kind = Vendor if self._controls is None else FaultyVendor
+        vendor = kind(ledger, self.market, self._clock, self._tell)
+        if isinstance(vendor, FaultyVendor):
+            vendor.trouble = self._trouble
         try:
             vendor.open_account(self._settings.currency, self._settings.cash)
             vendor.step(self._clock())
@@ -104,19 +124,28 @@ class PaperBroker(Broker):
         if self._settings.tick_interval:
             self.market.step(now)
             self._publish_market()
-        self.vendor.step(now)
+        self._open_vendor().step(now)
 
     @property
     def vendor(self) -> Vendor:
-        """The vendor behind this broker; Unavailable while the account is not open."""
+        """The vendor behind this broker; Unavailable while the account is not open or the session is down."""
+        if self._offline:
+            raise Unavailable("the paper vendor is offline, as was asked for")
+        return self._open_vendor()
+
+    def _open_vendor(self) -> Vendor:
         if self._vendor is None:
             raise Unavailable("the paper account is not open")
         return self._vendor
 
+    def _switch_session(self, up: bool) -> None:
+        self._offline = not up
+        self.context.session("up" if up else "down", "" if up else "offline, as was asked for")
+
     # -- reading -----------------------------------------------------------------------------------
     def ping(self) -> bool:
         """True while the account is open."""
-        return self._vendor is not None
+        return self._vendor is not None and not self._offline
 
     def accounts(self) -> Sequence[Account]:
         """The one account."""
@@ -181,12 +210,25 @@ class PaperBroker(Broker):
         return to_order(self.vendor.order(order_id))
 
     def orders(self, open_only: bool, since: Optional[int]) -> Sequence[Order]:
-        """The newest 1,000 orders that changed at or after ``since`` (Unix ms), oldest first."""
+        """The orders that changed at or after ``since`` (Unix ms), oldest first; None: the newest 1,000."""
         return [to_order(ticket) for ticket in self.vendor.orders(open_only, since)]
 
     def fills(self, since: Optional[int]) -> Sequence[Fill]:
-        """The newest 1,000 executions at or after ``since`` (Unix ms), oldest first."""
+        """The executions at or after ``since`` (Unix ms), oldest first; None: the newest 1,000."""
         return [to_fill(fill_id, trade) for fill_id, trade in self.vendor.fills(since)]
+
+    def order_by_tag(self, tag: str, since: int) -> Optional[Order]:
+        """The order with this tag; one that is not in the account's file, and not being placed, does not exist."""
+        found = (ticket for ticket in self.vendor.tagged(tag) if ticket.created >= since - CLOCK_SLACK_MS)
+        return next(map(to_order, found), None)
+
+    def raw(self, name: str, params: Mapping[str, Any]) -> Any:
+        """``executed``: every order the vendor ever took, as ``[orderId, tag]``; else what tests may do."""
+        if name == "executed":
+            return [list(pair) for pair in executed(self._open_vendor().ledger.path)]
+        if self._controls is None:
+            raise Unsupported(f"raw: {name!r:.40} needs settings.test_controls = true")
+        return self._controls.do(name, params)
 
     # -- inside ------------------------------------------------------------------------------------
     def _security(self, contract: Contract) -> Security:
@@ -222,10 +264,12 @@ class PaperBroker(Broker):
             self.context.push("depth", code, security.depth())
 
     def _tell(self, news: News) -> None:
+        if self._offline:
+            return
         for ticket in news.orders:
-            self.context.push("order", ticket.order_id, to_order(ticket).to_map())
+            self._push("order", ticket.order_id, to_order(ticket).to_map())
         for fill_id, trade in news.fills:
-            self.context.push("fill", trade.order_id, to_fill(fill_id, trade).to_map())
+            self._push("fill", trade.order_id, to_fill(fill_id, trade).to_map())
         traded: List[Contract] = list(dict.fromkeys(trade.contract for _, trade in news.fills))
         for contract in traded:
             self.context.push("position", contract.code, self._position(contract, news.account).to_map())

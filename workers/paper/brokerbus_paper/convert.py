@@ -22,6 +22,7 @@ def to_order(ticket: Ticket) -> Order:
         time_in_force=ticket.time_in_force,
         contract=ticket.contract,
         status=ticket.status,
+        origin="bus" if ticket.tag else "external",
         created_at=ticket.created,
         updated_at=ticket.updated,
     )

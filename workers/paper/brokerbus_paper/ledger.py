@@ -9,9 +9,10 @@ import threading
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Iterable, List, Optional, Sequence, Tuple
+from urllib.parse import quote
 
 from brokerbus.contract import Contract, parse
-from brokerbus.errors import Unavailable
+from brokerbus.errors import Unavailable, UnknownOutcome
 from brokerbus_paper.account import Holdings
 from brokerbus_paper.limits import BUSY_SECONDS
 from brokerbus_paper.matching import Execution, Ticket
@@ -54,6 +55,7 @@ class Ledger:
         self._file = self._connect()
         # Readers have a connection of their own: they never wait for a writer that waits for the disk.
         self._reader = self._connect()
+        self._doubtful = False
         try:
             self._prepare()
         except Exception:
@@ -74,7 +76,7 @@ class Ledger:
         """Makes these changes durable, all or none, and returns the fill ids of the executions.
 
         ``holdings`` is None when they did not change. Unavailable when the file cannot be written: then
-        nothing has changed.
+        nothing has changed. UnknownOutcome when it may be written nevertheless.
         """
         with self._lock:
             try:
@@ -83,11 +85,40 @@ class Ledger:
                 ids = [self._insert_fill(trade) for trade in trades]
                 if holdings is not None:
                     self._write_holdings(holdings, {trade.contract for trade in trades})
+            except sqlite3.Error as error:
+                self._roll_back()
+                raise Unavailable(f"the paper account cannot be written: {error}") from error
+            self._commit()
+        return ids
+
+    def _commit(self) -> None:
+        try:
+            self._file.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._roll_back()
+            if "full" in str(error):  # its last page never reached the file
+                raise Unavailable(f"the paper account cannot be written: {error}") from error
+            self._doubtful = True
+            raise UnknownOutcome(f"the paper account may not be written: {error}") from error
+        self._doubtful = False
+
+    def settle(self) -> None:
+        """Makes a write whose end is unknown certain; Unavailable while that cannot be done.
+
+        Rolled back here, it may still stand whole in the log behind the file, and would count after a
+        restart. The next write goes over it.
+        """
+        if not self._doubtful:
+            return
+        with self._lock:
+            try:
+                self._file.execute("BEGIN IMMEDIATE")
+                self._file.execute("UPDATE account SET cash = cash")
                 self._file.execute("COMMIT")
             except sqlite3.Error as error:
                 self._roll_back()
                 raise Unavailable(f"the paper account cannot be written: {error}") from error
-        return ids
+            self._doubtful = False
 
     def open_orders(self) -> List[Ticket]:
         """Every open order, oldest first."""
@@ -101,7 +132,8 @@ class Ledger:
         return None if row is None else _ticket(row)
 
     def tagged(self, tag: str) -> List[Ticket]:
-        """The orders that carry a tag, oldest first."""
+        """The orders that carry a tag, oldest first; an order that is not among them never will be."""
+        self.settle()
         return [_ticket(row) for row in self._all("SELECT * FROM orders WHERE tag = ? ORDER BY number", (tag,))]
 
     def orders(self, since: int, limit: int) -> List[Ticket]:
@@ -139,7 +171,7 @@ class Ledger:
             raise Unavailable(f"{self.path}: expected version {VERSION} of the paper account, found {version}")
 
     def _insert_fill(self, trade: Execution) -> str:
-        return str(self._file.execute(_ADD_FILL, _fill_row(trade)).lastrowid)
+        return _fill_id(int(trade.order_id), self._file.execute(_ADD_FILL, _fill_row(trade)).lastrowid)
 
     def _write_holdings(self, holdings: Holdings, traded: Iterable[Contract]) -> None:
         self._file.execute("UPDATE account SET cash = ?", (str(holdings.cash),))
@@ -202,4 +234,29 @@ def _fill_row(trade: Execution) -> Row:
 
 def _execution(row: Row) -> Tuple[str, Execution]:
     qty, price = Decimal(row[6]), Decimal(row[7])
-    return str(row[0]), Execution(str(row[1]), row[2], _contract(row[3]), row[4], row[5], qty, price, row[8])
+    execution = Execution(str(row[1]), row[2], _contract(row[3]), row[4], row[5], qty, price, row[8])
+    return _fill_id(row[1], row[0]), execution
+
+
+def _fill_id(order_number: int, number: Optional[int]) -> str:
+    """With the order's number, which the clock gives: so that no id comes twice, even after the file was deleted."""
+    return f"{order_number}-{number}"
+
+
+def executed(path: str) -> List[Tuple[str, str]]:
+    """Every order that the vendor ever took, as (order id, tag), oldest first; empty without the file.
+
+    For tests: reads the account's file from outside, also while a worker writes it.
+    """
+    address = f"file:{quote(os.path.abspath(path))}?mode=rw"
+    if not os.path.exists(path):
+        return []
+    connection = sqlite3.connect(address, timeout=BUSY_SECONDS, uri=True)
+    try:
+        connection.execute("PRAGMA query_only = 1")
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'orders'").fetchone():
+            return []
+        rows = connection.execute("SELECT number, tag FROM orders ORDER BY number").fetchall()
+    finally:
+        connection.close()
+    return [(str(number), tag) for number, tag in rows]

@@ -21,7 +21,22 @@ RECENT_ORDERS = 10_000
 """Finished orders kept in memory; older ones are read from the file."""
 
 LISTED = 1_000
-"""Orders or fills in one answer, the newest ones, so that it stays below the bus's 1 MiB."""
+"""Orders or fills in one answer without ``since``, the newest ones, so that it stays below the bus's 1 MiB."""
+
+LISTED_SINCE = 100_000
+"""Orders or fills with ``since``, the newest ones: what a reconciliation may have missed is told in whole."""
+
+CLOCK_SLACK_MS = 86_400_000
+"""How far an order's time and the caller's may lie apart: a tag is for 7 days, a clock that is set may jump."""
+
+FAULTS = 1_000
+"""Faults in force at a time."""
+
+MAX_FAULT_SECONDS = 600.0
+"""Longest wait that a fault may cause."""
+
+OFFLINE_COMMANDS = 1_000
+"""Commands that may be carried out while the session is down."""
 
 QTY_PLACES = 6
 """Decimal places of a fractional quantity."""

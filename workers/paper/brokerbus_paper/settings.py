@@ -11,6 +11,7 @@ from brokerbus.broker import SettingKind
 from brokerbus.contract import Contract, parse
 from brokerbus.errors import BadRequest
 from brokerbus.limits import MAX_PRICE
+from brokerbus_paper.faults import read_fault
 from brokerbus_paper.instruments import (
     REGIONS,
     Instrument,
@@ -19,7 +20,7 @@ from brokerbus_paper.instruments import (
     default_price,
     make_instrument,
 )
-from brokerbus_paper.limits import MAX_SYMBOLS, MAX_TICK_SECONDS, MIN_TICK_SECONDS
+from brokerbus_paper.limits import FAULTS, MAX_SYMBOLS, MAX_TICK_SECONDS, MIN_TICK_SECONDS
 
 CURRENCIES = ("USD", "HKD", "CNY")
 DEFAULT_CASH = 1_000_000
@@ -31,6 +32,8 @@ KINDS: Dict[str, SettingKind] = {
     "currency": SettingKind(str, "currency of a new account", "USD", choices=CURRENCIES),
     "seed": SettingKind(int, "seed of the price walk: the same seed, the same prices", 1),
     "tick_interval": SettingKind(float, "seconds between two ticks of the market; 0 stands still", 1.0),
+    "test_controls": SettingKind(bool, "for tests: `raw` may ask for faults and for orders made elsewhere", False),
+    "faults": SettingKind(list, "for tests: faults in force from each start, as {kind, method, times, probability}"),
     "symbols": SettingKind(list, "what is listed: US.AAPL, US.AAPL=230, or {code, price, lot}; default: 13 well-known"),
 }
 
@@ -44,6 +47,8 @@ class Settings:
     seed: int
     tick_interval: float
     instruments: Tuple[Instrument, ...]
+    test_controls: bool = False
+    faults: Tuple[Mapping[str, Any], ...] = ()
 
 
 def read(settings: Mapping[str, Any]) -> Settings:
@@ -57,6 +62,8 @@ def read(settings: Mapping[str, Any]) -> Settings:
         seed=_whole("seed", settings.get("seed", 1)),
         tick_interval=_interval(settings.get("tick_interval", 1.0)),
         instruments=_instruments(settings.get("symbols")),
+        test_controls=_flag("test_controls", settings.get("test_controls", False)),
+        faults=_faults(settings),
     )
 
 
@@ -71,6 +78,23 @@ def _whole(key: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise BadRequest(f"settings.{key}: expected a whole number, found {value!r:.40}")
     return value
+
+
+def _flag(key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise BadRequest(f"settings.{key}: expected true or false, found {value!r:.40}")
+    return value
+
+
+def _faults(settings: Mapping[str, Any]) -> Tuple[Mapping[str, Any], ...]:
+    listed = settings.get("faults") or []
+    if not isinstance(listed, (list, tuple)) or len(listed) > FAULTS:
+        raise BadRequest(f"settings.faults: expected a list of at most {FAULTS} faults")
+    if listed and settings.get("test_controls") is not True:
+        raise BadRequest("settings.faults: needs settings.test_controls = true, so that nobody has faults unawares")
+    for place, fields in enumerate(listed):
+        read_fault(fields, f"settings.faults[{place}]")
+    return tuple(listed)
 
 
 def _currency(value: Any) -> str:

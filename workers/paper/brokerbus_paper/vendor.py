@@ -15,7 +15,7 @@ from brokerbus.model import Number
 from brokerbus_paper.account import Reservations, rate
 from brokerbus_paper.calendars import close_after
 from brokerbus_paper.ledger import Ledger
-from brokerbus_paper.limits import LISTED, MAX_OPEN_ORDERS, RECENT_ORDERS
+from brokerbus_paper.limits import LISTED, LISTED_SINCE, MAX_OPEN_ORDERS, RECENT_ORDERS
 from brokerbus_paper.market import Market, Security
 from brokerbus_paper.matching import CANCELED, EXPIRED, Execution, Ticket, collar, execute
 from brokerbus_paper.rules import checked_price, checked_qty, refuse
@@ -122,20 +122,25 @@ class Vendor:
         return found
 
     def orders(self, open_only: bool, since: Optional[int]) -> List[Ticket]:
-        """Orders changed at or after ``since`` (Unix ms), oldest first; the newest 1,000 of them."""
+        """Orders changed at or after ``since`` (Unix ms), oldest first; None: the newest 1,000."""
+        most = LISTED if since is None else LISTED_SINCE
         if not open_only:
-            return self.ledger.orders(since or 0, LISTED)
+            return self.ledger.orders(since or 0, most)
         with self._lock:
             tickets = list(self._open.values())
-        return [ticket for ticket in tickets if ticket.updated >= (since or 0)][-LISTED:]
+        return [ticket for ticket in tickets if ticket.updated >= (since or 0)][-most:]
 
     def tagged(self, tag: str) -> List[Ticket]:
-        """The orders placed with this tag: more than one if it was placed more than once."""
-        return self.ledger.tagged(tag)
+        """The orders placed with this tag: more than one if it was placed more than once.
+
+        Waits for an order that is being written: what is not found was not placed, and is not being placed.
+        """
+        with self._lock:
+            return self.ledger.tagged(tag)
 
     def fills(self, since: Optional[int]) -> List[Tuple[str, Execution]]:
-        """Executions at or after ``since`` (Unix ms), oldest first; the newest 1,000 of them."""
-        return self.ledger.fills(since or 0, LISTED)
+        """Executions at or after ``since`` (Unix ms), oldest first; None: the newest 1,000."""
+        return self.ledger.fills(since or 0, LISTED if since is None else LISTED_SINCE)
 
     def net_assets(self) -> Decimal:
         """Cash and holdings at their latest prices, in the account's currency."""

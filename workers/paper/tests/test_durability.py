@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from brokerbus.errors import BadRequest, Unavailable
+from brokerbus.errors import BadRequest, Unavailable, UnknownOutcome
 from brokerbus_paper.broker import FILE, PaperBroker
 
 HOUR = 3_600_000
@@ -170,3 +172,68 @@ def test_the_market_thread_beats_and_heals(desk, monkeypatch: pytest.MonkeyPatch
         "open orders trade and expire again",
     ]
     assert desk.host.sessions == []
+
+
+class Failing:
+    """A connection whose next COMMIT says that it failed; ``done`` tells whether it took place."""
+
+    def __init__(self, file: sqlite3.Connection, words: str) -> None:
+        self._file, self._words = file, words
+
+    def execute(self, text: str, *values: Any) -> Any:
+        if text == "COMMIT" and self._words:
+            words, self._words = self._words, ""
+            raise sqlite3.OperationalError(words)
+        return self._file.execute(text, *values)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def test_a_commit_that_may_have_failed(desk) -> None:
+    """When the sync of an order fails its outcome is unknown until a look-up by tag has made it certain."""
+    ledger = desk.broker.vendor.ledger
+    real, ledger._file = ledger._file, Failing(ledger._file, "disk I/O error")
+    with pytest.raises(UnknownOutcome, match="disk I/O error"):
+        desk.place("US.AAPL", "BUY", 1, 200, client_order_id="doubt")
+    ledger._file = Failing(real, "disk I/O error")
+    with pytest.raises(Unavailable):
+        desk.broker.order_by_tag("doubt", desk.now)
+    written = real.total_changes
+    assert desk.broker.order_by_tag("doubt", desk.now) is None
+    assert real.total_changes == written + 1  # over what may still stand in the log
+    assert desk.broker.cash().amount == 1_000_000
+    desk.place("US.AAPL", "BUY", 1, 200, client_order_id="doubt")
+    ledger._file = real
+    desk.reopen()
+    assert len(desk.broker.vendor.tagged("doubt")) == 1
+
+
+def test_a_commit_on_a_full_disk(desk) -> None:
+    """A disk that is full at the commit has taken nothing: that is certain, and said so."""
+    ledger = desk.broker.vendor.ledger
+    real, ledger._file = ledger._file, Failing(ledger._file, "database or disk is full")
+    with pytest.raises(Unavailable, match="full"):
+        desk.place("US.AAPL", "BUY", 1, 200, client_order_id="full")
+    ledger._file = real
+    assert desk.broker.order_by_tag("full", desk.now) is None
+
+
+def test_fill_ids_are_unique_after_a_new_start(desk, tmp_path: Path) -> None:
+    """No fill id comes twice, not over restarts and not after the account's file was deleted."""
+    seen = set()
+    for _ in range(2):
+        for _ in range(2):
+            desk.place("US.AAPL", "BUY", 1)
+            desk.now += 1
+        desk.reopen()
+        desk.place("US.AAPL", "BUY", 1)
+        ids = {fill.fill_id for fill in desk.broker.fills(0)}
+        assert len(ids) == 3
+        assert not ids & seen
+        seen |= ids
+        desk.broker.close()
+        for found in tmp_path.glob(FILE + "*"):
+            found.unlink()
+        desk.now += 1
+        desk.reopen()

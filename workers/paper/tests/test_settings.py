@@ -50,6 +50,10 @@ def test_symbols_in_every_form() -> None:
         ({"symbols": [{"code": "US.AAPL", "lot": 0}]}, "settings.symbols[0].lot"),
         ({"symbols": [{"code": "US.AAPL", "size": 1}]}, "settings.symbols[0].size"),
         ({"symbols": [7]}, "settings.symbols[0]"),
+        ({"test_controls": 1}, "settings.test_controls"),
+        ({"faults": [{"kind": "slow"}]}, "settings.faults"),
+        ({"faults": "slow"}, "settings.faults"),
+        ({"faults": [{"kind": "x"}], "test_controls": True}, "settings.faults[0].kind"),
         ({"cahs": 5}, "settings.cahs"),
     ],
 )

@@ -26,6 +26,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=11111, help="0 takes a free one")
     parser.add_argument("--control", type=int, metavar="PORT", help="control port, 0 takes a free one; none by default")
     parser.add_argument("--rsa-key", metavar="FILE", help="PKCS#1 private key shared with the client: encrypted links")
+    parser.add_argument("--state", metavar="FILE", help="keep orders and fills in this file, over a kill -9 too")
     parser.add_argument("--seed", type=int, help="same prices and order ids every time")
     parser.add_argument("--scenario", metavar="FILE", help='JSON: {"options": {...}, "do": [{...}, ...]}')
     parser.add_argument("--tick-interval", type=float, metavar="SECONDS", help="let prices walk, 0 keeps them still")
@@ -40,6 +41,7 @@ def options_of(given: argparse.Namespace, scenario: dict[str, Any]) -> Options:
     chosen = dict(scenario.get("options", {}))
     fixed = {"accounts": chosen.pop("accounts", []), "securities": chosen.pop("securities", [])}
     options = Options(host=given.host, port=given.port, control_port=given.control, rsa_key=given.rsa_key, **fixed)
+    options.state = given.state
     options.seed = given.seed if given.seed is not None else chosen.pop("seed", None)
     chosen.pop("seed", None)
     options.change(chosen)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Iterator
@@ -121,6 +122,8 @@ class Connection(asyncio.Protocol):
         kind = fault.kind if fault else ""
         if kind == "drop_before":
             self.abort()
+        elif kind == "die_before":
+            os.kill(os.getpid(), signal.SIGKILL)
         elif kind == "error" and fault:
             self._answer(frame, self._gateway.world.catalogue.failed(frame.proto, fault.message))
         elif kind == "delay_apply" and fault:
@@ -131,6 +134,8 @@ class Connection(asyncio.Protocol):
     def _apply(self, frame: Frame, c2s: Any, fault: Fault | None) -> None:
         gateway, kind = self._gateway, fault.kind if fault else ""
         response = gateway.apply(self.link, frame.proto, c2s)
+        if kind == "die_after":
+            os.kill(os.getpid(), signal.SIGKILL)
         if kind == "drop_after":
             self.abort()
         if gateway.options.push_before_answer or kind not in PROMPT:

@@ -29,6 +29,18 @@ class Desk:
         self._next_id = started * 1_000_000_000 + 7
         self._refusals: list[tuple[str, str]] = []
 
+    def restore(self, order: Order, fills: list[Fill]) -> None:
+        """Take back an order and its fills as they were before this process; nobody is told."""
+        self.orders[order.order_id_ex] = order
+        self.fills += fills
+        order.filled = round(sum(fill.qty for fill in fills), 8)
+        order.turnover = sum(fill.qty * fill.price for fill in fills)
+        for fill in fills:
+            self.accounts.find(order.acc_id).apply(order.code, order.side, fill.qty, fill.price)
+        if order.open and order.filled:
+            order.status = Status.FILLED_PART if order.remaining > 1e-9 else Status.FILLED_ALL
+        self._next_id = max(self._next_id, order.order_id, *(fill.fill_id for fill in fills), 0)
+
     def refuse_next(self, count: int, message: str, how: str) -> None:
         """Refuse the next placements: ``answer`` with retType -1, ``push`` by accepting and failing them afterwards."""
         self._refusals += [(message, how)] * count

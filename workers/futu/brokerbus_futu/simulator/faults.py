@@ -20,6 +20,8 @@ REQUEST_KINDS = {
     "half_frame": "apply, send the first half of the answer, cut",
     "bad_sha1": "apply, answer with a wrong digest",
     "split": "apply, send the answer byte by byte",
+    "die_before": "kill -9 of the simulator's process, request not applied",
+    "die_after": "apply, then kill -9 of the simulator's process",
 }
 """Faults of a request, by what they do."""
 

@@ -16,6 +16,7 @@ from .messages import complete
 from .options import Options
 from .pushes import Pusher
 from .securities import Tick
+from .state import State
 from .world import Answer, Link, World
 
 logger = logging.getLogger("brokerbus_futu.simulator")
@@ -33,6 +34,8 @@ class Gateway:
         self.evidence = Evidence(self.world.catalogue)
         self.faults = Faults()
         self.pusher = Pusher(self.world, self._push)
+        if options.state:
+            State(options.state).attach(self.world.desk)
         self.connections: dict[int, Connection] = {}
         self._opened = 0
         # Above 2^53, like the vendor's: a client that keeps it as a float gets it wrong.

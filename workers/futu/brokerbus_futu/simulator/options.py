@@ -8,7 +8,7 @@ from typing import Any
 DEFAULT_PASSWORD_MD5 = "e10adc3949ba59abbe56e057f20f883e"  # noqa: S105  a simulated one
 """MD5 of ``123456``: opens the REAL accounts unless another is set."""
 
-FIXED = frozenset({"host", "port", "control_port", "rsa_key", "seed", "accounts", "securities"})
+FIXED = frozenset({"host", "port", "control_port", "rsa_key", "state", "seed", "accounts", "securities"})
 """Cannot change while the simulator runs."""
 
 
@@ -17,13 +17,15 @@ class Options:
     """Behaviour of one simulator; times in seconds.
 
     ``port`` and ``control_port`` 0 take a free port, ``control_port`` None opens none. ``rsa_key`` is the path of the
-    PKCS#1 private key that OpenD and client share. ``accounts`` replace the built-in ones, ``securities`` add to them.
+    PKCS#1 private key that OpenD and client share. ``state`` is a file that keeps orders and fills over a kill -9.
+    ``accounts`` replace the built-in ones, ``securities`` add to them.
     """
 
     host: str = "127.0.0.1"
     port: int = 0
     control_port: int | None = None
     rsa_key: str | None = None
+    state: str | None = None
     seed: int | None = None
     accounts: list[dict[str, Any]] = field(default_factory=list)
     securities: list[dict[str, Any]] = field(default_factory=list)
