@@ -12,15 +12,19 @@ import time
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from brokerbus.broker import Broker
+from brokerbus.contract import parse
 from brokerbus.errors import NotFound, UnknownOutcome
-from brokerbus.journal import OPEN, Journal, JournalUnavailable
-from brokerbus.model import Order
+from brokerbus.journal import OPEN, Intent, Journal, JournalUnavailable
+from brokerbus.model import CURRENCY_OF_REGION, Order
 from brokerbus.outcome import Outcome
 
 log = logging.getLogger("brokerbus.blotter")
 
 Publish = Callable[[str, str, Mapping[str, Any], Optional[int]], None]
 """Takes kind, subject, data and cursor of a push."""
+
+_NEEDED = ("filledQty", "isCompleted", "isCanceled")
+"""What the map of an order has to say for its states to be compared."""
 
 DAY_SECONDS = 24 * 3600.0
 
@@ -46,7 +50,9 @@ class Blotter:
     # -- reports -----------------------------------------------------------------------------------
     def report(self, kind: str, data: Mapping[str, Any]) -> None:
         """Takes the map of an Order or a Fill, from wherever it comes; raises nothing."""
-        if self._doubt is not None and kind == "order" and self._is_news_of_a_cancel(data):
+        if kind == "accepted":
+            self.adopt(data["orderId"], data["clientOrderId"])
+        elif self._doubt is not None and kind == "order" and self._is_news_of_a_cancel(data):
             self._doubt(str(data["orderId"]))
         else:
             self.confirm(kind, data)
@@ -75,17 +81,24 @@ class Blotter:
             log.error("a report of kind %s cannot be read: %s: %s", kind, type(error).__name__, error)
 
     def adopt(self, order_id: str, tag: str) -> None:
-        """Notes that an order was placed here, where a report may have come before its id was known."""
+        """Notes an order that was accepted here: as it was asked for, until the broker says more of it."""
         try:
             known = self._journal.order(order_id)
         except JournalUnavailable:
             self._behind()
             return
-        if known is not None and known.get("clientOrderId") != tag:
+        if known is None:
+            known = self._as_asked(order_id)
+        elif known.get("clientOrderId") == tag:
+            return
+        if known is not None:
             self.confirm("order", {**known, "clientOrderId": tag})
 
     def _order(self, data: Dict[str, Any]) -> None:
         order_id = str(data["orderId"])
+        missing = [name for name in _NEEDED if data.get(name) is None]
+        if missing:
+            raise ValueError(f"an order without {', '.join(missing)}")
         known = self._journal.order(order_id)
         if known is not None and older(data, known):
             return
@@ -119,12 +132,18 @@ class Blotter:
         try:
             found = broker.order(order_id).to_map()
         except NotFound:
-            known = self._journal.order(order_id)
+            known = self._journal.order(order_id) or self._as_asked(order_id)
             if known is None:
                 raise
             return known
         self.confirm("order", found)
         return self._newest(found)
+
+    def _as_asked(self, order_id: str) -> Optional[Dict[str, Any]]:
+        """An order that was accepted here and that the broker does not show yet: in the state of its request."""
+        tag = self._journal.tag_of(order_id)
+        intent = self._journal.intent(tag) if tag is not None else None
+        return None if intent is None else accepted_order(intent, order_id).to_map()
 
     def order_of_tag(self, broker: Broker, tag: str) -> Dict[str, Any]:
         """The order that a clientOrderId became; raises what became of it when it became none."""
@@ -180,6 +199,24 @@ class Blotter:
             return self._journal.order(found["orderId"]) or found
         except JournalUnavailable:
             return found
+
+
+def accepted_order(intent: Intent, order_id: str) -> Order:
+    """The order that an intent became, of which nothing more is known than that the broker took it."""
+    content = intent.content
+    contract = parse(content["contract"])
+    return Order(
+        order_id=order_id,
+        currency=CURRENCY_OF_REGION.get(contract.region, ""),
+        qty=content["qty"],
+        client_order_id=intent.tag,
+        direction=content["direction"],
+        order_type=content["orderType"],
+        price=content["price"],
+        time_in_force=content["timeInForce"],
+        contract=contract,
+        created_at=int(intent.made_at * 1000),
+    )
 
 
 def older(data: Mapping[str, Any], known: Mapping[str, Any]) -> bool:

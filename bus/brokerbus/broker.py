@@ -140,6 +140,10 @@ class Broker:
     settings: ClassVar[Mapping[str, SettingKind]] = {}
     """The instance's ``settings`` that it understands; anything else is refused before it is made."""
 
+    @classmethod
+    def check(cls, settings: Mapping[str, Any]) -> None:
+        """Raises BadRequest that names the setting which does not fit; asked before anything is started."""
+
     def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
         self.context = context
 

@@ -22,7 +22,7 @@ import msgpack
 
 from brokerbus import engine as engines
 from brokerbus import instance as instances
-from brokerbus import limits, process, wire
+from brokerbus import limits, model, process, wire
 from brokerbus.broker import WRITES
 from brokerbus.errors import BusError, Unavailable, UnknownOutcome
 from brokerbus.wire import Reply, Request
@@ -153,11 +153,15 @@ class ChildEngine:
             self._ended(link)
 
     def _listen(self, link: Link) -> None:
-        try:
-            while True:
+        while True:
+            try:
                 self._heard(link.receive())
-        except (EOFError, OSError):
-            return
+            except (EOFError, OSError):
+                return
+            except Exception:
+                log.exception("the broker's process said what cannot be read; it is killed")
+                if self._child is not None:
+                    self._child.kill()
 
     def _heard(self, message: List[Any]) -> None:
         kind = message[0]
@@ -233,14 +237,14 @@ def main() -> None:
         while True:
             request = wire.decode_request(link.receive()[1])
             deadline = request.deadline or time.monotonic()
-            engine.submit(request, deadline, lambda reply: link.send("reply", wire.encode_reply(reply)))
+            engine.submit(request, deadline, lambda reply: link.send("reply", wire.encode_any_reply(reply)))
     except (EOFError, OSError):
         os._exit(0)
 
 
 def _engine(instance: instances.Instance, entry: str, link: Link) -> engines.Engine:
     def push(kind: str, subject: str, data: Mapping[str, Any], cursor: Optional[int]) -> None:
-        link.send("push", kind, subject, dict(data), cursor)
+        link.send("push", kind, subject, model.to_plain_map(data), cursor)
 
     def changed() -> None:
         try:

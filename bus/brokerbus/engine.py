@@ -218,7 +218,7 @@ class Engine:
         except BusError as error:
             self._context.fail(f"the broker refuses its settings: {error.message}")
             return
-        except Exception as error:
+        except BaseException as error:
             log.exception("the broker did not load")
             self._context.fail(f"the broker did not load: {type(error).__name__}: {error}")
             return
@@ -258,7 +258,7 @@ class Engine:
             self._context.told = False
             try:
                 broker.connect()
-            except Exception as error:
+            except BaseException as error:
                 if not isinstance(error, BusError):
                     log.warning("connect failed", exc_info=True)
                 self._down(str(error) or type(error).__name__)
@@ -312,7 +312,7 @@ class _Run:
             result = self._call()
         except BusError as error:
             self._done(Reply(request.id, error=error))
-        except (Exception, SystemExit) as error:  # some SDKs call sys.exit, which would end this thread unseen
+        except BaseException as error:  # SystemExit and CancelledError too: they would end this thread unseen
             log.exception("%s failed", request.method)
             self._done(Reply(request.id, error=_defect(request.method, error)))
         else:
@@ -334,7 +334,7 @@ class _Placement(_Run):
     def __call__(self) -> None:
         try:
             self._trading.place(self._order, self._answer)
-        except Exception as error:
+        except BaseException as error:
             log.exception("place_order failed")
             self._done(Reply(self._request.id, error=_defect("place_order", error)))
 
@@ -387,7 +387,7 @@ def _defect(method: str, error: BaseException) -> BusError:
 def _quietly(call: Callable[[], None]) -> None:
     try:
         call()
-    except Exception:
+    except BaseException:
         log.warning("close failed", exc_info=True)
 
 

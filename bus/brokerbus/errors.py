@@ -17,7 +17,14 @@ BusError
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, Dict, Mapping, Optional, Type
+
+MAX_MESSAGE = 2_000
+"""Characters of a message; a vendor's page of HTML ends there."""
+
+MAX_DETAILS = 100
+"""Items of a list in a detail."""
 
 NOT_SENT = "not_sent"
 REFUSED = "refused"
@@ -40,9 +47,9 @@ class BusError(Exception):
         self, message: str, *, retry_after: Optional[float] = None, detail: Optional[Mapping[str, Any]] = None
     ) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = _text(message)
         self.retry_after = retry_after
-        self.detail: Dict[str, Any] = dict(detail or {})
+        self.detail: Dict[str, Any] = {str(name): _plain(value) for name, value in (detail or {}).items()}
 
     def to_map(self) -> Dict[str, Any]:
         """The ``error`` map of a reply."""
@@ -64,6 +71,22 @@ class BusError(Exception):
             retry_after=float(retry_after) if isinstance(retry_after, (int, float)) else None,
             detail=detail if isinstance(detail, dict) else None,
         )
+
+
+def _text(value: object) -> str:
+    """Text that every codec carries, cut where nobody reads on: it may be a vendor's, in any encoding."""
+    return str(value)[:MAX_MESSAGE].encode("utf-8", "replace").decode()
+
+
+def _plain(value: object) -> Any:
+    """A detail as the wire carries it; what only an SDK understands becomes its text."""
+    if value is None or isinstance(value, bool) or (isinstance(value, int) and value.bit_length() < 64):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, (list, tuple)) and len(value) <= MAX_DETAILS:
+        return [_plain(item) if not isinstance(item, (list, tuple, dict)) else _text(item) for item in value]
+    return _text(value)
 
 
 class BadRequest(BusError):

@@ -147,14 +147,16 @@ class OrderDesk:
             self.forget(tag, error)
             raise
         try:
-            order_id = self._broker.place_order(request)
+            order_id: Any = self._broker.place_order(request)
         except BusError as error:
             return self._failed(tag, error)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # SystemExit and CancelledError too: whatever it is, it proves nothing
             log.exception("place_order failed")
             return self._failed(tag, UnknownOutcome(f"{type(error).__name__} in the broker's code"))
+        finally:
+            self._ended[tag] = time.monotonic()
         self._reached("after the SDK call")
-        if not isinstance(order_id, (str, int)) or not str(order_id):
+        if isinstance(order_id, bool) or not isinstance(order_id, (str, int)) or not str(order_id):
             return self._failed(tag, UnknownOutcome(f"the broker's code returned {order_id!r:.40} as the order's id"))
         return self.settle(tag, Outcome.accepted(str(order_id), tag))
 
@@ -165,7 +167,6 @@ class OrderDesk:
     def _failed(self, tag: str, error: BusError) -> Optional[Outcome]:
         if error.outcome == MAYBE or error.code == "internal":
             log.warning("order %s: %s; looking it up", tag, error.message)
-            self._ended[tag] = time.monotonic()
             return None
         if error.outcome == NOT_SENT:
             self.forget(tag, error)

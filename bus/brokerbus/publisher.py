@@ -112,7 +112,7 @@ class Publisher:
                 self._instance, item.kind, item.subject, self.epoch, seq, time.time_ns(), data, item.cursor
             )
             frames = wire.encode_push(push)
-        except (TypeError, ValueError, OverflowError) as error:
+        except Exception as error:  # whatever a broker pushes, this thread tells the status
             self.dropped += 1
             log.error("a %s push was not published: %s", item.kind, error)
             return

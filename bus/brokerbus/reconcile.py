@@ -99,7 +99,7 @@ class Reconciler:
             except JournalUnavailable as error:
                 log.warning("reconciliation waits: %s", error.message)
                 pause = 1.0
-            except Exception:
+            except BaseException:  # some SDKs call sys.exit
                 log.exception("reconciliation failed; it goes on")
             self._wake.wait(max(0.01, pause))
 
@@ -143,7 +143,7 @@ class Reconciler:
             log.info("order %s cannot be looked up now: %s", intent.tag, error.message)
             self._later(intent, error.retry_after)
             return
-        except Exception:
+        except BaseException:
             log.exception("the look-up of order %s failed", intent.tag)
             self._later(intent)
             return
@@ -197,7 +197,7 @@ class Reconciler:
         """Journals what the broker says of a doubted order; one that it cannot tell of now stays doubted."""
         try:
             found = self._broker.order(order_id)
-        except Exception as error:  # it stays doubted; whatever the broker's code does, the lists are read
+        except BaseException as error:  # it stays doubted; whatever the broker's code does, the lists are read
             log.info("order %s cannot be asked for now: %s", order_id, error)
             return
         self._doubted.discard(order_id)

@@ -47,7 +47,7 @@ class Trading:
         self._reports: queue.Queue[Optional[Tuple[str, Mapping[str, Any]]]] = queue.Queue(limits.REPORT_QUEUE)
         doubt = self._doubt if broker.invents_cancels else None
         self._blotter = Blotter(self._journal, publish, self.session_came_up, doubt)
-        self._desk = OrderDesk(self._journal, broker, self._blotter.adopt, self._unsure, refuse_if_down, reached)
+        self._desk = OrderDesk(self._journal, broker, self._accepted, self._unsure, refuse_if_down, reached)
         self._reconciler = Reconciler(self._journal, self._desk, self._blotter, broker, refuse_if_down)
         self._halted: Optional[str] = None
         self._known = False
@@ -70,6 +70,10 @@ class Trading:
     def _doubt(self, order_id: str) -> None:
         self._reconciler.doubt(order_id)
 
+    def _accepted(self, order_id: str, tag: str) -> None:
+        with contextlib.suppress(queue.Full):
+            self._reports.put_nowait(("accepted", {"orderId": order_id, "clientOrderId": tag}))
+
     def _unsure(self, tag: str) -> None:
         self._reconciler.unsure(tag)
 
@@ -77,10 +81,10 @@ class Trading:
         """Takes a broker's push of an order or a fill; any thread, returns at once."""
         try:
             self._reports.put_nowait((kind, model.to_plain_map(data)))
-        except TypeError as error:
-            log.error("a report of kind %s cannot be read: %s", kind, error)
         except queue.Full:
             self._reconciler.behind()  # nothing is lost: the broker's lists have it
+        except Exception as error:
+            log.error("a report of kind %s cannot be read: %s", kind, error)
 
     def place(self, request: OrderRequest, answer: Answer) -> None:
         """Places an order once; ``answer`` is called with the outcome, perhaps later and from another thread."""
@@ -157,4 +161,7 @@ class Trading:
             report = self._reports.get()
             if report is None:
                 return
-            self._blotter.report(*report)
+            try:
+                self._blotter.report(*report)
+            except Exception:
+                log.exception("a report of kind %s was not taken", report[0])

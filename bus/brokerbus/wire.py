@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 import msgpack
 
 from brokerbus import PROTOCOL, limits
-from brokerbus.errors import BadRequest, BusError
+from brokerbus.errors import BadRequest, BusError, InternalError
 
 _PLAIN = (str, bool, int, type(None))
 
@@ -121,6 +121,18 @@ def encode_reply(reply: Reply) -> bytes:
     if reply.error is not None:
         return _pack({"v": PROTOCOL, "id": reply.id, "ok": False, "error": reply.error.to_map()})
     return _pack({"v": PROTOCOL, "id": reply.id, "ok": True, "result": reply.result})
+
+
+def encode_any_reply(reply: Reply) -> bytes:
+    """The body of a reply, or of an ``internal`` error where its result is too big or of a strange type."""
+    try:
+        body = encode_reply(reply)
+        if len(body) <= limits.MAX_BODY_BYTES:
+            return body
+        reason = f"the answer has {len(body)} bytes, the bus carries {limits.MAX_BODY_BYTES}"
+    except (TypeError, ValueError, OverflowError) as error:
+        reason = f"the answer cannot be encoded: {type(error).__name__}"
+    return encode_reply(Reply(reply.id, error=InternalError(reason)))
 
 
 def decode_reply(body: bytes) -> Reply:

@@ -28,7 +28,7 @@ from brokerbus import engine as engines
 from brokerbus import frames, limits, process, wire
 from brokerbus import instance as instances
 from brokerbus.child import ChildEngine
-from brokerbus.errors import BusError, Expired, InternalError, Unavailable, UnknownOutcome
+from brokerbus.errors import BusError, Expired, Unavailable, UnknownOutcome
 from brokerbus.publisher import Publisher
 from brokerbus.wire import Reply, Request, Unreadable
 
@@ -204,7 +204,7 @@ class Worker:
 
     def _answer(self, envelope: List[bytes], reply: Reply) -> None:
         try:
-            frames.send(self._router, [*envelope, _encoded(reply)])
+            frames.send(self._router, [*envelope, wire.encode_any_reply(reply)])
         except zmq.ZMQError:
             self.undeliverable += 1  # the caller is gone, or reads nothing
 
@@ -307,18 +307,6 @@ def _unanswered(request: Request) -> Reply:
     return Reply(request.id, error=Unavailable(text, retry_after=1.0))
 
 
-def _encoded(reply: Reply) -> bytes:
-    try:
-        body = wire.encode_reply(reply)
-        if len(body) <= limits.MAX_BODY_BYTES:
-            return body
-        reason = f"the answer has {len(body)} bytes, the bus carries {limits.MAX_BODY_BYTES}"
-    except (TypeError, ValueError, OverflowError) as error:
-        reason = f"the answer cannot be encoded: {type(error).__name__}"
-    log.error("%s", reason)
-    return wire.encode_reply(Reply(reply.id, error=InternalError(reason)))
-
-
 def _split(message: Sequence[bytes]) -> Tuple[List[bytes], Optional[bytes]]:
     """The envelope to answer with, and the body; no body when the frames are not a request."""
     head = list(message[:MAX_ENVELOPE])
@@ -353,13 +341,16 @@ def main(
     parser = argparse.ArgumentParser(description="A brokerbus worker: one instance of one broker.")
     parser.add_argument("instance_file", nargs="?", type=Path, help="the instance file that `brokerbus up` writes")
     parser.add_argument("--describe", action="store_true", help="print the broker's capabilities as JSON and exit")
-    parser.add_argument("--broker", help="with --describe: which broker, where the module serves several")
+    parser.add_argument("--check", action="store_true", help="read settings as JSON from stdin; exit 2 if one is bad")
+    parser.add_argument("--broker", help="with these: which broker, where the module serves several")
     options = parser.parse_args(argv)
     entries = {"": entry} if isinstance(entry, str) else dict(entry)
     if options.describe:
         name = options.broker or next(iter(entries))
         print(json.dumps(_description(_entry_of(entries, name, parser), name)))
         return
+    if options.check:
+        sys.exit(_checked(_entry_of(entries, options.broker or next(iter(entries)), parser)))
     if options.instance_file is None:
         parser.error("expected an instance file")
     try:
@@ -403,3 +394,13 @@ def _description(entry: str, name: str) -> Dict[str, Any]:
         for name, setting in kind.settings.items()
     }
     return {**engines.describe(kind, name), "settings": settings}
+
+
+def _checked(entry: str) -> int:
+    """Whether the broker accepts the settings on stdin; what it refuses is a line on stderr."""
+    try:
+        engines.load_broker(entry).check(json.load(sys.stdin))
+    except BusError as error:
+        print(error.message, file=sys.stderr)
+        return 2
+    return 0

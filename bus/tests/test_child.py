@@ -104,3 +104,10 @@ def _alive(pid):
             return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_what_cannot_be_sent_to_the_parent_ends_nothing(worker):
+    """A huge answer is an internal error, a push that cannot be packed is dropped, and the child serves on."""
+    assert worker.code("raw", {"name": "huge"}) == "internal"
+    worker.code("raw", {"name": "push-garbage"})
+    assert worker.call("quote", contract("AAPL"))["latest"] == 1.5

@@ -43,7 +43,6 @@ class Vendor(Broker):
         self.orders_by_id: dict = {}
         self.behaviour = "accept"
         self.hidden = False
-        self.die = False
 
     def place_order(self, request: OrderRequest) -> str:
         behaviour = self.behaviour
@@ -55,8 +54,6 @@ class Vendor(Broker):
             raise UnknownOutcome("nothing came back") if behaviour == "lose request" else RuntimeError("broken")
         order_id = str(len(self.orders_by_id) + 1)
         self.orders_by_id[order_id] = Order(order_id, "USD", request.qty, client_order_id=request.client_order_id)
-        if self.die:
-            raise Crash
         if behaviour == "lose answer":
             raise UnknownOutcome("nothing came back")
         if behaviour == "raise after":
@@ -121,13 +118,13 @@ class Ledger(RuleBasedStateMachine):
     def place_and_crash(self, tag, qty, point):
         """The process dies at one of the seven points of a placement."""
         self.vendor.behaviour = "accept"
-        self.vendor.die = point == "inside the SDK call"
-        self.crash_at = point
+        # Inside the call, before the vendor acted or after it: the points around the call are the same to us.
+        self.crash_at = "after the SDK call" if point == "inside the SDK call" else point
         try:
             self.ask(tag, qty, False)
         except Crash:
             pass
-        self.crash_at, self.vendor.die = "", False
+        self.crash_at = ""
         self.restart()
 
     @rule()

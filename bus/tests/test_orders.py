@@ -301,3 +301,14 @@ def test_the_journal_is_private(worker):
     assert files
     assert all(file.stat().st_mode & 0o077 == 0 for file in files)
     assert os.path.basename(files[0]).startswith(worker.instance)
+
+
+def test_an_accepted_order_is_there_before_the_vendor_shows_it(worker):
+    """While the vendor's lists hide it, the order is answered as it was asked for, never not_found (R3)."""
+    tag = placed(worker, clientOrderId="mine", qty=3)["clientOrderId"]
+    (worker.home / "orders").write_text("")  # the vendor's list has forgotten it for now
+    until(lambda: events(worker), 5, "its event")
+    for params in ({"orderId": "1"}, {"clientOrderId": tag}):
+        seen = worker.call("order", params)
+        assert (seen["orderId"], seen["qty"], seen["origin"], seen["isCompleted"]) == ("1", 3, "bus", False)
+    assert [got["orderId"] for got in worker.call("orders")] == ["1"]

@@ -121,3 +121,12 @@ def test_a_push_survives_the_wire():
         assert topic == b"i/tick/US.AAPL/"
         assert wire.decode_push(body) == push
     assert wire.topic("i", "status") == "i/status//"
+
+
+@pytest.mark.parametrize("message", ["x" * 3_000_000, "a vendor's \udce9 in no encoding"])
+def test_an_error_keeps_its_code_whatever_its_words(message):
+    """A page of HTML or a broken encoding in a vendor's words turns no 'maybe' into a 'no'."""
+    error = errors.UnknownOutcome(message, detail={"code": object(), "list": [1, {2: 3}], "nan": float("nan")})
+    got = wire.decode_reply(wire.encode_any_reply(wire.Reply("7", error=error))).error
+    assert got.code == "unknown_outcome"
+    assert 0 < len(got.message) <= errors.MAX_MESSAGE

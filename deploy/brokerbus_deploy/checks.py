@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import ssl
 from pathlib import Path
 
 from brokerbus.contract import parse
@@ -46,6 +47,11 @@ def front_address(table: Table, host: str, tls_cert: str, tls_key: str, insecure
     for key, other in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
         if table.has(other) and not table.has(key):
             table.refuse(key, f"missing: {other} is set, and TLS needs both")
+    if tls_cert and tls_key:
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(tls_cert, tls_key, password="")
+        except (OSError, ValueError) as error:
+            table.refuse("tls_cert", f"expected a PEM certificate, and in tls_key its key without password: {error}")
     if not is_loopback(host) and not (tls_cert and tls_key) and not insecure:
         table.refuse(
             "host", f"{host} is not loopback: set tls_cert and tls_key, or insecure = true to serve without TLS"
@@ -55,6 +61,8 @@ def front_address(table: Table, host: str, tls_cert: str, tls_key: str, insecure
 def directories(table: Table, config: Path, run_dir: Path, state_dir: Path) -> None:
     """Both directories are made private (0700), so neither may be one that others live in."""
     for key, path in (("run_dir", run_dir), ("state_dir", state_dir)):
+        if path.exists() and not path.is_dir():
+            table.refuse(key, f"{path} is a file; name a directory")
         if path == config.parent or path in config.parent.parents:
             table.refuse(key, f"{path} holds the configuration itself; name a directory of its own, such as {key[:-4]}")
         if re.search(r"[\x00-\x1f\"'\\%;#]", str(path)):

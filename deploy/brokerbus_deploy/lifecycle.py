@@ -115,12 +115,12 @@ def ask(layout: Layout, instance: str, method: str, params: Mapping[str, Any], t
 
 
 def serves(layout: Layout, instance: str) -> bool:
-    """Whether the worker of an instance answers requests now."""
+    """Whether the worker of an instance answers requests now: its broker is loaded, and was tried once."""
     try:
-        ask(layout, instance, "status", {}, ANSWER_SECONDS)
+        told = ask(layout, instance, "status", {}, ANSWER_SECONDS)
     except BusError:
         return False
-    return True
+    return isinstance(told, dict) and told.get("state") not in ("starting", "failed", "stopped")
 
 
 def listens(host: str, port: int) -> bool:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import socket
+import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +22,9 @@ from brokerbus_deploy.interpreters import InterpreterMissing, find
 from brokerbus_deploy.layout import FRONT, Layout
 from brokerbus_deploy.supervision import programs, render
 from brokerbus_deploy.values import fits, near
+
+CHECK_SECONDS = 60.0
+"""A check of settings that takes longer has failed: it imports the broker and starts nothing."""
 
 _KINDS = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}
 
@@ -67,6 +74,7 @@ def build_environments(config: Config, say: Say) -> dict[str, Environment]:
     built = {made_of.key: build(made_of, say) for made_of in recipes.values() if not environment(made_of).complete}
     found = {name: built.get(made_of.key) or environment(made_of) for name, made_of in recipes.items()}
     problems = [line for one in config.instances if one.module for line in _misfits(one, found[one.id].description)]
+    problems = problems or [line for one in config.instances for line in _refusals(one, found[one.id])]
     if problems:
         raise ConfigError(problems)
     return found
@@ -96,6 +104,25 @@ def _misfits(instance: InstanceConfig, description: Mapping[str, Any]) -> list[s
                 f"{key}.{name}: expected {setting.get('type')}, found {type(instance.settings[name]).__name__}"
             )
     return lines
+
+
+def _refusals(instance: InstanceConfig, env: Environment) -> list[str]:
+    """What the broker itself says of its settings; nothing is started for it."""
+    command = [str(env.python), "-I", "-m", env.module, "--check", "--broker", instance.broker]
+    with tempfile.TemporaryDirectory() as home:
+        done = subprocess.run(
+            command,
+            input=json.dumps(dict(instance.settings)),
+            capture_output=True,
+            text=True,
+            timeout=CHECK_SECONDS,
+            env={**os.environ, "HOME": home},
+            check=False,
+        )
+    if done.returncode == 0:
+        return []
+    words = done.stderr.strip().splitlines()
+    return [f"instances.{instance.id}.{words[-1] if words else 'settings: refused'}"]
 
 
 def write_files(config: Config, layout: Layout, environments: Mapping[str, Environment]) -> Prepared:

@@ -67,6 +67,11 @@ class FutuBroker(Broker):
 
     absence_proves_after: ClassVar[Optional[float]] = ABSENCE_SECONDS
 
+    @classmethod
+    def check(cls, settings: Mapping[str, Any]) -> None:
+        """Raises BadRequest with the name of the setting that does not fit."""
+        settings_of.parse(settings)
+
     def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
         super().__init__(settings, context)
         self._settings = settings_of.parse(settings)

@@ -60,6 +60,11 @@ class PaperBroker(Broker):
         ("ping", "accounts", "cash", "balances", "positions", "quote", "quotes", "depth", "market_status", "order")
     )
 
+    @classmethod
+    def check(cls, settings: Mapping[str, Any]) -> None:
+        """Raises BadRequest with the name of the setting that does not fit."""
+        read(settings)
+
     def __init__(self, settings: Mapping[str, Any], context: Context, clock: Callable[[], int] = wall_clock) -> None:
         super().__init__(settings, context)
         self._settings = read(settings)
