@@ -22,7 +22,7 @@ import msgpack
 
 from brokerbus import engine as engines
 from brokerbus import instance as instances
-from brokerbus import limits, model, process, wire
+from brokerbus import limits, model, process, redact, wire
 from brokerbus.broker import WRITES
 from brokerbus.errors import BusError, Unavailable, UnknownOutcome
 from brokerbus.wire import Reply, Request
@@ -226,12 +226,14 @@ def _lost(request: Request) -> BusError:
 def main() -> None:
     """The child: serves the calls of its parent until that is gone."""
     entry, path, descriptor = sys.argv[1:]
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    redact.log_to_stderr()
     process.die_with_parent()
-    signal.signal(signal.SIGTERM, lambda number, frame: os._exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     link = Link(socket.socket(fileno=int(descriptor)))
-    engine = _engine(instances.load(Path(path)), entry, link)
+    instance = instances.load(Path(path))
+    redact.hide(instance.secrets)
+    engine = _engine(instance, entry, link)
+    signal.signal(signal.SIGTERM, lambda number, frame: threading.Thread(target=_end, args=(engine,)).start())
     engine.start()
     try:
         while True:
@@ -240,6 +242,12 @@ def main() -> None:
             engine.submit(request, deadline, lambda reply: link.send("reply", wire.encode_any_reply(reply)))
     except (EOFError, OSError):
         os._exit(0)
+
+
+def _end(engine: engines.Engine) -> None:
+    """Closes the broker's session, then this process."""
+    engine.stop()
+    os._exit(0)
 
 
 def _engine(instance: instances.Instance, entry: str, link: Link) -> engines.Engine:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Type
 
-from brokerbus import PROTOCOL, limits, methods, model
+from brokerbus import PROTOCOL, limits, methods, model, redact
 from brokerbus.broker import METHODS, WRITES, Broker, Context, OrderRequest, implemented
 from brokerbus.errors import (
     BusError,
@@ -133,7 +133,7 @@ class Engine:
             raise ValueError(f"session: expected one of {model.SESSIONS}, found {session!r}")
         with self._lock:
             before = (self.state, self.session, self.reason)
-            self.session, self.reason = session, reason
+            self.session, self.reason = session, redact.clean(reason)
             if session == "up":
                 self.state = "ready"
             elif self.state == "ready":
@@ -214,6 +214,7 @@ class Engine:
         try:
             kind = load_broker(self._entry)
             self._capabilities = describe(kind, self._instance.broker)
+            redact.hide(self._instance.settings.get(name) for name, setting in kind.settings.items() if setting.secret)
             broker = kind(self._instance.settings, self._context)
         except BusError as error:
             self._context.fail(f"the broker refuses its settings: {error.message}")

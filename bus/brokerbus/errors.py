@@ -20,6 +20,8 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar, Dict, Mapping, Optional, Type
 
+from brokerbus.redact import clean
+
 MAX_MESSAGE = 2_000
 """Characters of a message; a vendor's page of HTML ends there."""
 
@@ -75,7 +77,7 @@ class BusError(Exception):
 
 def _text(value: object) -> str:
     """Text that every codec carries, cut where nobody reads on: it may be a vendor's, in any encoding."""
-    return str(value)[:MAX_MESSAGE].encode("utf-8", "replace").decode()
+    return clean(str(value)[:MAX_MESSAGE].encode("utf-8", "replace").decode())
 
 
 def _plain(value: object) -> Any:

@@ -24,6 +24,8 @@ class Instance:
     path: Path
     settings: Dict[str, Any] = field(default_factory=dict)
     subscribe: Tuple[str, ...] = ()
+    secrets: Tuple[str, ...] = ()
+    """Values of settings that came from the environment or a file: never to be told or logged."""
 
     @property
     def request_address(self) -> str:
@@ -65,4 +67,5 @@ def load(path: Path) -> Instance:
         path=path,
         settings=dict(fields.get("settings") or {}),
         subscribe=tuple(fields.get("subscribe") or ()),
+        secrets=tuple(str(value) for value in fields.get("secrets") or ()),
     )

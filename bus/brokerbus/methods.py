@@ -15,6 +15,7 @@ from brokerbus.errors import BadRequest
 
 Params = Mapping[str, Any]
 
+_ORDER = ("contract", "direction", "orderType", "qty", "price", "timeInForce", "lifecycle", "clientOrderId")
 _CLIENT_ORDER_ID = re.compile(r"[0-9A-Za-z_\-]{1,32}")
 _INTERVALS = ("1m", "3m", "5m", "10m", "15m", "30m", "60m", "1h", "2h", "3h", "4h", "1d", "1w", "1M", "1q", "1y")
 
@@ -33,6 +34,7 @@ def arguments(method: str, params: Params, deadline: float) -> Tuple[Any, ...]:
 
 def order_request(params: Params, deadline: float) -> OrderRequest:
     """The order that a place_order asks for; a clientOrderId is made up when absent."""
+    _refuse_misspelt(params, _ORDER)
     contract = contracts.parse(_required(params, "contract"))
     order_type = _choice(params, "orderType", model.ORDER_TYPES)
     price = _price(params, order_type)
@@ -47,6 +49,15 @@ def order_request(params: Params, deadline: float) -> OrderRequest:
         client_order_id=client_order_id(params),
         deadline=deadline,
     )
+
+
+def _refuse_misspelt(params: Params, names: Sequence[str]) -> None:
+    """Unknown params are ignored, but not one that means a known one: ``time_in_force`` would be a DAY order."""
+    meant = {name.lower(): name for name in names}
+    for given in params:
+        name = meant.get(given.replace("_", "").lower())
+        if name is not None and given != name:
+            raise BadRequest(f"{given:.40}: expected {name}")
 
 
 def client_order_id(params: Params) -> str:
@@ -116,7 +127,7 @@ def _count(params: Params, name: str, default: int, most: int) -> int:
 
 def _since(params: Params) -> Optional[int]:
     value = params.get("since")
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 10**15):
         raise BadRequest(f"since: expected Unix milliseconds, found {_shown(value)}")
     return value
 
@@ -149,6 +160,7 @@ def _map(params: Params, name: str) -> Params:
 
 
 def _modify(params: Params) -> Tuple[Any, ...]:
+    _refuse_misspelt(params, ("orderId", "qty", "price"))
     qty = None if params.get("qty") is None else _positive(params, "qty", limits.MAX_QTY)
     price = None if params.get("price") is None else _positive(params, "price", limits.MAX_PRICE)
     if qty is None and price is None:
@@ -181,7 +193,7 @@ def _reason(params: Params) -> str:
 
 def _cursor(params: Params) -> Optional[int]:
     value = params.get("cursor")
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63):
         raise BadRequest(f"cursor: expected a whole number from 0, found {_shown(value)}")
     return value
 

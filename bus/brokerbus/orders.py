@@ -158,7 +158,15 @@ class OrderDesk:
         self._reached("after the SDK call")
         if isinstance(order_id, bool) or not isinstance(order_id, (str, int)) or not str(order_id):
             return self._failed(tag, UnknownOutcome(f"the broker's code returned {order_id!r:.40} as the order's id"))
+        if self._journal_tag(str(order_id)) not in (None, tag):
+            return self._failed(tag, UnknownOutcome(f"the broker's code returned {order_id}, the id of another order"))
         return self.settle(tag, Outcome.accepted(str(order_id), tag))
+
+    def _journal_tag(self, order_id: str) -> Optional[str]:
+        try:
+            return self._journal.tag_of(order_id)
+        except JournalUnavailable:
+            return None  # the order is there, whatever the disk does
 
     def _refuse_if_late(self, request: OrderRequest) -> None:
         if time.monotonic() >= request.deadline:

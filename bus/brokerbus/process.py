@@ -54,7 +54,7 @@ class InstanceLock:
     """Exclusive ownership of an instance; held by file locks until this process ends.
 
     Taken before any socket is bound: binding an ipc path that another process serves takes it over
-    without an error.
+    without an error. A record lock: a process that the broker's SDK forks does not keep it.
     """
 
     def __init__(self, instance: str, *directories: Path) -> None:
@@ -63,7 +63,7 @@ class InstanceLock:
             path = Path(directory) / f"{instance}.lock"
             handle = open(path, "a", encoding="ascii")  # noqa: SIM115 - held until the process ends
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 handle.close()
                 self.release()

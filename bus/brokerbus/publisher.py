@@ -43,6 +43,8 @@ class Publisher:
         self._queue: queue.SimpleQueue[Optional[_Item]] = queue.SimpleQueue()
         self._seq: Dict[str, int] = {}
         self._last: Dict[str, int] = {}
+        self._skipped: Dict[str, int] = {}
+        self._skipping = threading.Lock()
         self._stopping = False
         self._status_due = False
         self.epoch = epoch
@@ -61,9 +63,15 @@ class Publisher:
     def push(self, kind: str, subject: str, data: Mapping[str, Any], cursor: Optional[int] = None) -> None:
         """Queues one push; any thread. When the queue is full, all but orders and fills are dropped and counted."""
         if self._queue.qsize() >= limits.PUSH_QUEUE and kind not in KEPT:
-            self.dropped += 1
+            self._skip(wire.topic(self._instance, kind, subject))
             return
         self._queue.put(_Item(kind, subject, data, cursor))
+
+    def _skip(self, topic: str) -> None:
+        """Counts a push that is dropped, and leaves a gap in its topic's numbers for its subscribers to see."""
+        with self._skipping:
+            self.dropped += 1
+            self._skipped[topic] = self._skipped.get(topic, 0) + 1
 
     def status_changed(self) -> None:
         """Has a status go out now instead of with the next second."""
@@ -106,6 +114,9 @@ class Publisher:
     def _publish(self, item: _Item) -> None:
         topic = wire.topic(self._instance, item.kind, item.subject)
         seq = self._seq.get(topic, 0) + 1
+        if self._skipped:
+            with self._skipping:
+                seq += self._skipped.pop(topic, 0)
         try:
             data = model.to_plain_map(item.data)  # whatever a broker pushes: no NaN, nothing that cannot be packed
             push = wire.Push(

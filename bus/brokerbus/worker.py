@@ -25,7 +25,7 @@ import zmq
 
 from brokerbus import broker as brokers
 from brokerbus import engine as engines
-from brokerbus import frames, limits, process, wire
+from brokerbus import frames, limits, process, redact, wire
 from brokerbus import instance as instances
 from brokerbus.child import ChildEngine
 from brokerbus.errors import BusError, Expired, Unavailable, UnknownOutcome
@@ -369,18 +369,19 @@ def _entry_of(entries: Mapping[str, str], name: str, parser: argparse.ArgumentPa
 
 
 def _serve(instance: instances.Instance, entry: str, in_child: bool, reached: Optional[engines.Reached]) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    redact.log_to_stderr()
+    redact.hide(instance.secrets)
     os.umask(0o077)
     process.die_with_parent(instance.run_dir)
+    pause = process.pause_after_crashes(instance.run_dir / f"{instance.id}.starts")
+    if pause:
+        log.warning("%d starts in %.0f s: waiting %.0f s", limits.CRASH_STARTS, limits.CRASH_WINDOW_SECONDS, pause)
+        time.sleep(pause)
     try:
         lock = process.InstanceLock(instance.id, instance.run_dir, instance.state_dir)
     except process.InstanceLocked as error:
         log.error("%s", error)
         return process.LOCKED
-    pause = process.pause_after_crashes(instance.run_dir / f"{instance.id}.starts")
-    if pause:
-        log.warning("%d starts in %.0f s: waiting %.0f s", limits.CRASH_STARTS, limits.CRASH_WINDOW_SECONDS, pause)
-        time.sleep(pause)
     code = Worker(instance, entry, in_child, reached).run()
     lock.release()
     logging.shutdown()

@@ -29,14 +29,20 @@ class ProblemBroker(Broker):
     kinds = ("status", "tick", "order", "fill")
     absence_proves_after = 0.5
     invents_cancels = True
-    settings: ClassVar[Dict[str, SettingKind]] = {"connect": SettingKind(str, "how connecting goes: ok, refused, hang")}
+    settings: ClassVar[Dict[str, SettingKind]] = {
+        "connect": SettingKind(str, "how connecting goes: ok, refused, hang, leak"),
+        "app_secret": SettingKind(str, "told by connect = leak", secret=True),
+    }
 
     def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
         super().__init__(settings, context)
         self._connect = settings.get("connect", "ok")
+        self._secret = settings.get("app_secret", "")
         self._orders = Path(context.home) / "orders"
 
     def connect(self) -> None:
+        if self._connect == "leak":
+            raise RuntimeError(f"GET /?secret={self._secret} failed")
         if self._connect == "hang":
             time.sleep(3600)
         if self._connect == "refused" and not (Path(self.context.home) / "gateway").exists():
@@ -111,6 +117,11 @@ class ProblemBroker(Broker):
         if name == "push":
             for number in range(params.get("count", 1)):
                 self.context.push("tick", params.get("subject", "US.AAPL"), {"n": number})
+            return None
+        if name == "fork":
+            if os.fork() == 0:
+                time.sleep(20)
+                os._exit(0)
             return None
         if name == "push-garbage":
             for data in ({"price": math.nan}, None, {"x": object()}):

@@ -133,6 +133,27 @@ def test_a_second_worker_exits_75(worker):
     assert worker.code("quote", contract("AAPL")) == "ok"
 
 
+def test_a_fork_of_the_broker_keeps_no_lock(worker):
+    """A process that the SDK forked lives on after its worker; the next worker serves all the same."""
+    worker.call("raw", {"name": "fork"})
+    worker.kill()
+    worker.start()
+    worker.ready()
+    assert worker.code("quote", contract("AAPL")) == "ok"
+
+
+def test_a_secret_of_the_settings_is_told_nowhere(start_worker):
+    """What an SDK says with a secret in it reaches status, callers and log without it (S8)."""
+    worker = start_worker({"connect": "leak", "app_secret": "canary-canary"})
+    until(lambda: worker.status().get("session") == "down", what="session down")
+    assert worker.status()["reason"] == "GET /?secret=*** failed"
+    with pytest.raises(errors.Unavailable) as raised:
+        worker.call("quote", contract("AAPL"))
+    assert "canary" not in raised.value.message
+    assert "***" in raised.value.message
+    assert "canary" not in worker.log.read_text()
+
+
 def test_a_worker_dies_with_its_parent(start_worker):
     """When the supervisor is killed -9 its worker is gone within 1 s (R8)."""
     worker = start_worker()
@@ -180,7 +201,7 @@ def test_a_constructor_that_never_returns_stops_nothing(start_worker):
 def test_sigterm_answers_what_is_in_flight(worker):
     """At SIGTERM a running order is awaited, its answer sent, and the worker exits 0 within 5 s (R19)."""
     answers = []
-    caller = threading.Thread(target=lambda: answers.append(worker.code("place_order", order("SLEEP-1"))))
+    caller = threading.Thread(target=lambda: answers.append(worker.code("place_order", order("SLEEP-0.3"))))
     caller.start()
     until(worker.executed, what="the order inside the broker")
     worker.process.send_signal(signal.SIGTERM)

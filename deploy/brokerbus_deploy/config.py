@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ class Config:
     bus: BusConfig
     instances: tuple[InstanceConfig, ...]
     variables: frozenset[str]
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
     def instance(self, instance_id: str) -> InstanceConfig | None:
         """The instance of that id."""
@@ -76,7 +77,7 @@ def load(path: Path) -> Config:
         checks.socket_path(reading, bus.run_dir, f"{instance.id}.req")
     if reading.problems:
         raise ConfigError(dict.fromkeys(reading.problems))
-    return Config(path, front, bus, tuple(instances), frozenset(reading.variables))
+    return Config(path, front, bus, tuple(instances), frozenset(reading.variables), frozenset(reading.secrets))
 
 
 def _parse(path: Path) -> dict[str, Any]:

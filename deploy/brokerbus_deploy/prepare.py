@@ -133,7 +133,9 @@ def write_files(config: Config, layout: Layout, environments: Mapping[str, Envir
     prepared = Prepared(environments)
     for instance in config.instances:
         private_directory(layout.home(instance.id))
-        if write_json(layout.instance_file(instance.id), _instance_file(instance, layout, ports.get(instance.id))):
+        if write_json(
+            layout.instance_file(instance.id), _instance_file(config, instance, layout, ports.get(instance.id))
+        ):
             prepared.renewed.add(instance.id)
     for path in layout.instances.glob("*.json"):
         if config.instance(path.stem) is None:
@@ -147,7 +149,17 @@ def write_files(config: Config, layout: Layout, environments: Mapping[str, Envir
     return prepared
 
 
-def _instance_file(instance: InstanceConfig, layout: Layout, simulator_port: int | None) -> dict[str, Any]:
+def _texts(value: Any) -> set[str]:
+    """Every text in a setting, at any depth."""
+    if isinstance(value, str):
+        return {value}
+    items = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return {text for item in items for text in _texts(item)}
+
+
+def _instance_file(
+    config: Config, instance: InstanceConfig, layout: Layout, simulator_port: int | None
+) -> dict[str, Any]:
     name, display = names_of(instance)
     settings = dict(instance.settings)
     if simulator_port is not None:
@@ -163,6 +175,7 @@ def _instance_file(instance: InstanceConfig, layout: Layout, simulator_port: int
         "state_dir": str(layout.state_dir),
         "home": str(layout.home(instance.id)),
         "settings": settings,
+        "secrets": sorted(_texts(settings) & config.secrets),
         "subscribe": list(instance.subscribe),
     }
 

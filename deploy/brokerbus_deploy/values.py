@@ -32,6 +32,8 @@ class Reading:
     folder: Path
     problems: list[str] = field(default_factory=list)
     variables: set[str] = field(default_factory=set)
+    secrets: set[str] = field(default_factory=set, repr=False)
+    """Values that came from the environment or from files of their own."""
 
     def refuse(self, key: str, why: str) -> None:
         """Notes what is wrong under a key."""
@@ -47,10 +49,15 @@ class Reading:
             return value, False
         source, colon, name = value.partition(":")
         if colon and source == "env":
-            return self._variable(key, name), True
+            return self._secret(self._variable(key, name)), True
         if colon and source == "file":
-            return self._content(key, name), True
+            return self._secret(self._content(key, name)), True
         return value, False
+
+    def _secret(self, value: str | None) -> str | None:
+        if value is not None:
+            self.secrets.add(value)
+        return value
 
     def _variable(self, key: str, name: str) -> str | None:
         self.variables.add(name)

@@ -206,7 +206,7 @@ def test_what_the_worker_refuses(front: Front, whim: str, status: int, code: str
 def test_an_odd_refusal(front: Front) -> None:
     """A worker's detail that JSON cannot carry, and a pause that is no time, do not spoil the answer."""
     answer = front.v1("POST", "/orders", {**ORDER, "clientOrderId": "ODD"})
-    assert "info" not in problem(answer, 429, "rate_limited")
+    assert set(problem(answer, 429, "rate_limited")["info"]) == {"x", "y", "z"}
     assert "retry-after" not in answer.headers
 
 
@@ -286,3 +286,22 @@ def test_examples_are_true(route: Route) -> None:
     assert msgspec.json.decode(msgspec.json.encode(route.example), type=route.result) is not None
     if route.body is not None:
         assert set(route.body.required) <= set(route.body.example) <= set(route.body.members)
+
+
+def everywhere(front: Front, verb: str, path: str, body: bytes = b"{}", token: str | None = TOKEN) -> Answer:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return front.ask(verb, path, body if verb == "POST" else None, headers, None)
+
+
+def test_halt_and_resume_everywhere(front: Front) -> None:
+    """A key halts all of its instances with one request, and is told of each; strangers get the same 401."""
+    halted = everywhere(front, "POST", "/v1/halt", b'{"reason": "a storm"}')
+    assert (halted.status, halted.json) == (
+        200,
+        [{"instance": ONE, "halted": True, "reason": "a storm", "error": None}],
+    )
+    resumed = everywhere(front, "POST", "/v1/resume")
+    assert (resumed.status, resumed.json[0]["halted"]) == (200, False)
+    problem(everywhere(front, "POST", "/v1/halt", b'{"why": "x"}'), 400, "bad_request")
+    assert everywhere(front, "GET", "/v1/halt").status == 405
+    assert everywhere(front, "POST", "/v1/halt", token=None).status == 401

@@ -6,7 +6,7 @@ import msgspec
 
 from brokerbus_front import problems
 from brokerbus_front.v1.members import Body, Query
-from brokerbus_front.v1.routes import ALL, ROUTES, Route
+from brokerbus_front.v1.routes import ONE, ROUTES, Route
 
 _REASONS = {
     400: "A parameter or a member does not fit, or is unknown; the detail names it.",
@@ -43,7 +43,7 @@ def add(paths: dict[str, Any], instance_id: dict[str, Any], idempotency_key: dic
         parameters = [_query(one) for one in route.query]
         if route.path.endswith("{orderId}"):
             parameters.insert(0, _ORDER_ID)
-        if route.path != ALL:
+        if route.path.startswith(ONE):
             parameters.insert(0, instance_id)
         if route.method == "place_order":
             parameters.append(idempotency_key)

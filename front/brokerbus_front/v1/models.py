@@ -73,6 +73,15 @@ class Trading(msgspec.Struct, rename="camel"):
     reason: str | None = None
 
 
+class TradingOf(msgspec.Struct, rename="camel"):
+    """Whether trading is halted on one of several instances; ``error`` tells why that is not certain."""
+
+    instance: str
+    halted: bool | None = None
+    reason: str | None = None
+    error: str | None = None
+
+
 class Capabilities(msgspec.Struct, rename="camel"):
     """What a worker can do, and what it runs on."""
 

@@ -14,6 +14,7 @@ from brokerbus_front.v1.questions import Ask
 PREFIX = "/v1"
 ALL, ONE = "/v1/instances", "/v1/instances/{instanceId}"
 LISTING, DESCRIPTION = "instances", "instance"
+HALT_ALL, RESUME_ALL = "halt_all", "resume_all"
 """Methods of the front's own."""
 
 
@@ -204,6 +205,26 @@ ROUTES = (
         models.Trading,
         "Allows trading again.",
         {"halted": False, "reason": None},
+        body=members.REASON,
+    ),
+    Route(
+        "POST",
+        f"{PREFIX}/halt",
+        HALT_ALL,
+        questions.reason,
+        list[models.TradingOf],
+        "Stops trading on every instance of this key; 503 names those that did not answer.",
+        [{"instance": examples.STANDING["id"], "halted": True, "reason": "fat finger"}],
+        body=members.REASON,
+    ),
+    Route(
+        "POST",
+        f"{PREFIX}/resume",
+        RESUME_ALL,
+        questions.reason,
+        list[models.TradingOf],
+        "Allows trading again on every instance of this key.",
+        [{"instance": examples.STANDING["id"], "halted": False}],
         body=members.REASON,
     ),
 )

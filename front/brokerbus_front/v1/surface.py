@@ -5,7 +5,7 @@ that the token does not open is an unknown path.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -20,7 +20,7 @@ from brokerbus_front.asgi import Answer, read_body, respond
 from brokerbus_front.errand import Errand
 from brokerbus_front.instances import Instance
 from brokerbus_front.metrics import Metrics
-from brokerbus_front.v1 import listing, models, questions
+from brokerbus_front.v1 import everywhere, listing, models, questions
 from brokerbus_front.v1.questions import Call
 from brokerbus_front.v1.routes import DESCRIPTION, PREFIX, ROUTES, Route, match
 
@@ -69,9 +69,20 @@ class V1:
         if verb not in routes:
             return _not_allowed(verb, ", ".join(routes))
         if len(segments) == 1:
-            return _found(200, _encode(await listing.shown(opened.values())))
+            return await self._for_all(routes[verb], opened.values(), scope, receive)
         served = Served(routes[verb], opened[segments[1]], segments[3] if len(segments) > 3 else "")
         return await served.answer(self._metrics, scope, receive)
+
+    async def _for_all(self, route: Route, instances: Iterable[Instance], scope: Scope, receive: Receive) -> Answer:
+        """What concerns every instance that a token opens."""
+        if route.body is None:
+            return _found(200, _encode(await listing.shown(instances)))
+        try:
+            fields = questions.fields(await read_body(receive), route.body.members, route.body.needed)
+            params = route.ask(Call(scope, {}, fields, ""))
+            return _found(200, _encode(await everywhere.tell_all(route.path.rpartition("/")[2], params, instances)))
+        except BusError as error:
+            return problems.answer(error)
 
 
 class Served:
