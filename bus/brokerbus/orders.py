@@ -113,6 +113,8 @@ class OrderDesk:
             self._refuse_if_down()
             self._reached("before intent")
             known = self._journal.begin(tag, digest, content)
+            if known is None and self._is_there(tag, content):
+                return None  # an order of this id was reported before it was asked for: it is looked up, not sent
         if known is not None:
             return self._repeated(known, digest)
         self._reached("after intent")
@@ -176,10 +178,28 @@ class OrderDesk:
         if error.outcome == MAYBE or error.code == "internal":
             log.warning("order %s: %s; looking it up", tag, error.message)
             return None
+        intent = self._journal_intent(tag)
+        if intent is not None and self._is_there(tag, intent.content, alive=True):
+            log.error("order %s: the broker said %r, and has reported the order; looking it up", tag, error.message)
+            return None
         if error.outcome == NOT_SENT:
             self.forget(tag, error)
             raise error
         return self.settle(tag, Outcome.refused(error))
+
+    def _is_there(self, tag: str, content: Mapping[str, Any], alive: bool = False) -> bool:
+        """Whether the broker has reported an order that can only be this one; ``alive``: and did not refuse it."""
+        try:
+            found = [order for order in self._journal.orders_of_tag(tag) if is_of(content, order)]
+        except JournalUnavailable:
+            return False
+        return any(not (alive and order.get("errorReason")) for order in found)
+
+    def _journal_intent(self, tag: str) -> Optional[Intent]:
+        try:
+            return self._journal.intent(tag)
+        except JournalUnavailable:
+            return None
 
     @contextmanager
     def _claimed(self, tag: str) -> Iterator[None]:
@@ -373,6 +393,12 @@ def content_of(request: OrderRequest) -> Dict[str, Any]:
         "timeInForce": request.time_in_force,
         "lifecycle": request.lifecycle,
     }
+
+
+def is_of(content: Mapping[str, Any], order: Mapping[str, Any]) -> bool:
+    """Whether an order can be the one that was asked for: a tag may have been typed by hand elsewhere."""
+    contract, direction = order.get("contract"), order.get("direction")
+    return contract in (None, content["contract"]) and direction in (None, content["direction"])
 
 
 def digest_of(content: Mapping[str, Any]) -> bytes:

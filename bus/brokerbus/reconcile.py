@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Set
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
 
 from brokerbus import limits
 from brokerbus.blotter import Blotter
@@ -17,7 +17,7 @@ from brokerbus.broker import Broker, implemented
 from brokerbus.errors import BusError
 from brokerbus.journal import KEEP_SECONDS, Intent, Journal, JournalUnavailable
 from brokerbus.model import Order
-from brokerbus.orders import OrderDesk
+from brokerbus.orders import OrderDesk, is_of
 from brokerbus.outcome import Outcome
 
 log = logging.getLogger("brokerbus.reconcile")
@@ -159,14 +159,14 @@ class Reconciler:
 
     def _reported(self, intent: Intent) -> Optional[Dict[str, Any]]:
         """An order that was pushed or listed with this tag, whatever the vendor's list says now."""
-        return next((order for order in self._journal.orders_of_tag(intent.tag) if _is_of(intent, order)), None)
+        return next((order for order in self._journal.orders_of_tag(intent.tag) if is_of(intent.content, order)), None)
 
     def _asked(self, intent: Intent) -> Optional[Dict[str, Any]]:
         """The order that the vendor has under this tag."""
         found = self._broker.order_by_tag(intent.tag, int(intent.made_at * 1000) - DAY_MS)
         if found is None:
             return None
-        if not _is_of(intent, found.to_map()):
+        if not is_of(intent.content, found.to_map()):
             log.error(
                 "order %s at the broker carries clientOrderId %s, but is another order", found.order_id, intent.tag
             )
@@ -223,9 +223,3 @@ class Reconciler:
         self._blotter.catch_up(orders, fills)
         if not self._behind:
             self._journal.note(SEEN_UNTIL, str(began))
-
-
-def _is_of(intent: Intent, order: Mapping[str, Any]) -> bool:
-    """Whether an order can be the one that was asked for: a tag may have been typed by hand elsewhere."""
-    contract, direction = order.get("contract"), order.get("direction")
-    return contract in (None, intent.content["contract"]) and direction in (None, intent.content["direction"])

@@ -10,7 +10,7 @@ import pytest
 from brokerbus.blotter import Blotter, older
 from brokerbus.broker import Broker, OrderRequest
 from brokerbus.contract import Contract
-from brokerbus.errors import BusError, NotFound, UnknownOutcome
+from brokerbus.errors import BusError, NotFound, RateLimited, Rejected, UnknownOutcome
 from brokerbus.journal import Journal
 from brokerbus.model import Order
 from brokerbus.orders import OrderDesk
@@ -92,6 +92,30 @@ def test_another_order_with_the_same_tag_is_not_adopted(house, other):
     house.place()
     house.round()
     assert house.journal.intent("k").order_id is None
+
+
+def test_a_no_of_an_order_that_was_reported_is_not_believed(house):
+    """The vendor refuses in words and executes: its own report of the order outweighs the words."""
+
+    def refuse_and_execute(request):
+        house.vendor.sends += 1
+        house.blotter.report("order", order("9", request.client_order_id).to_map())
+        raise house.vendor.words
+
+    house.vendor.place_order = refuse_and_execute
+    for tag, words in (("r", Rejected("system busy")), ("l", RateLimited("too many requests", retry_after=1.0))):
+        house.vendor.words = words
+        house.place(tag)
+        house.round()
+    assert house.answers == [{"orderId": "9", "clientOrderId": tag} for tag in ("r", "l")]
+
+
+def test_an_order_that_was_reported_first_is_not_sent(house):
+    """An id whose order the broker has shown already, as after a lost journal, is looked up instead of sent."""
+    house.blotter.report("order", order("9", "k").to_map())
+    house.place()
+    house.round()
+    assert (house.answers, house.vendor.sends) == ([{"orderId": "9", "clientOrderId": "k"}], 0)
 
 
 def test_a_wrong_clock_hides_no_order(house):
