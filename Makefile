@@ -36,6 +36,10 @@ format: $(VENV)/.installed  ## rewrites the sources in the house's format
 typecheck: $(VENV)/.installed  ## mypy --strict
 	$(BIN)/mypy
 
+chaos: $(VENV)/.installed  ## orders while everything is killed, in the long form
+	BROKERBUS_CHAOS=long BROKERBUS_KILLS=200 BROKERBUS_LEDGER_RUNS=1000 $(BIN)/python -m pytest -q \
+		tests/chaos bus/tests/test_journal.py bus/tests/test_order_ledger.py
+
 bench: $(VENV)/.installed  ## against httptrading, as ratios in one run
 	$(BIN)/python -m bench
 

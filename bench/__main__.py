@@ -35,6 +35,7 @@ def _measured(options: argparse.Namespace) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         ours = [] if options.reference_only else [stack.enter_context(contenders.brokerbus())]
         quote = measure.ask(ours[0])["quote"] if ours else SAMPLE_QUOTE
+        ours += [contender.placing() for contender in ours]
         all_of_them = ours + stack.enter_context(contenders.httptrading(quote))
         figures = measure.run(all_of_them, options.rounds, options.seconds, _tell)
     seen = {name: found.as_json() for name, found in figures.items()}
@@ -48,13 +49,15 @@ def _tell(text: str) -> None:
 
 
 def _ratios(seen: dict[str, Any]) -> dict[str, Any]:
-    ours, plain, threaded = seen.values()
-    ratios = {
-        case: {key: round(ours[key] / other[key], 2) for key in ("requestsPerSecond", "p50Microseconds")}
-        for case, other in (("a", plain), ("b", threaded))
-    }
+    ours, orders, plain, threaded = seen.values()
+    ratios = {case: _ratio(ours, other) for case, other in (("a", plain), ("b", threaded))}
     met = ratios["b"]["requestsPerSecond"] >= RATE_AIM and ratios["b"]["p50Microseconds"] <= P50_AIM
-    return {"ratios": ratios, "aim": {"requestsPerSecond": RATE_AIM, "p50": P50_AIM, "met": met}}
+    aim = {"requestsPerSecond": RATE_AIM, "p50": P50_AIM, "met": met}
+    return {"ratios": ratios, "orderToQuote": _ratio(orders, ours), "aim": aim}
+
+
+def _ratio(one: dict[str, Any], other: dict[str, Any]) -> dict[str, float]:
+    return {key: round(one[key] / other[key], 2) for key in ("requestsPerSecond", "p50Microseconds")}
 
 
 def _show(result: dict[str, Any]) -> None:
@@ -65,6 +68,10 @@ def _show(result: dict[str, Any]) -> None:
     for case, ratio in result.get("ratios", {}).items():
         rate, p50 = ratio["requestsPerSecond"], ratio["p50Microseconds"]
         print(f"brokerbus / ({case}): {rate:.2f} × requests/s, {p50:.2f} × p50")
+    if "orderToQuote" in result:
+        order = result["orderToQuote"]
+        rate, p50 = order["requestsPerSecond"], order["p50Microseconds"]
+        print(f"a journaled order / a quote of brokerbus: {rate:.2f} × requests/s, {p50:.1f} × p50")
     if "aim" in result:
         met = "met" if result["aim"]["met"] else "NOT met"
         print(f"aim: >= {RATE_AIM} × (b) in requests/s and <= {P50_AIM} × (b) in p50: {met}")

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -21,6 +21,7 @@ from bench.load import Failed
 ROOT = Path(__file__).resolve().parent.parent
 TOKEN = "benchBenchBench0"
 PAPER, ASYNC, SYNC = "benchPaperPaper0", "benchAsyncAsync0", "benchSyncSync000"
+ORDERS = "brokerbus, journaled orders"
 BUILD_TIMEOUT, START_TIMEOUT, STOP_TIMEOUT = 900.0, 30.0, 30.0
 
 CONFIGURATION = """\
@@ -33,23 +34,31 @@ tokens = ["{token}"]
 
 [instances.{instance}.settings]
 seed = 7
+cash = 1e12
 """
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One thing to measure: where it answers and which processes work for it."""
+    """One thing to measure: where it answers and which processes work for it; ``places``: orders instead of quotes."""
 
     name: str
     port: int
     instance: str
     pids: dict[str, int]
     versions: dict[str, str] = field(default_factory=dict)
+    places: bool = False
 
     @property
     def url(self) -> str:
+        if self.places:
+            return f"http://127.0.0.1:{self.port}/httptrading/api/{self.instance}/order/place"
         query = "tradeType=Securities&region=US&symbol=AAPL"
         return f"http://127.0.0.1:{self.port}/httptrading/api/{self.instance}/market/quote?{query}"
+
+    def placing(self) -> Contender:
+        """The same processes, placing orders."""
+        return replace(self, name=ORDERS, places=True, versions={})
 
 
 def _free_port() -> int:

@@ -8,7 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-SCRIPT = Path(__file__).resolve().with_name("report.lua")
+QUOTES, ORDERS = (Path(__file__).resolve().with_name(name) for name in ("report.lua", "order.lua"))
+"""What wrk asks for."""
 SLACK = 30.0
 """Seconds that wrk may need beyond the time it was given."""
 
@@ -38,11 +39,11 @@ def find_wrk() -> str:
     return found
 
 
-def drive(url: str, token: str, connections: int, seconds: float) -> Load:
-    """Keeps `connections` requests in flight; a single error or answer other than 2xx voids the run."""
+def drive(url: str, token: str, connections: int, seconds: float, script: Path = QUOTES) -> Load:
+    """Keeps `connections` requests in flight; a single error, refusal or answer other than 2xx voids the run."""
     command = [find_wrk(), "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "-H", f"HT-TOKEN: {token}"]
     done = subprocess.run(
-        [*command, "-s", str(SCRIPT), url], capture_output=True, text=True, timeout=seconds + SLACK, check=False
+        [*command, "-s", str(script), url], capture_output=True, text=True, timeout=seconds + SLACK, check=False
     )
     if done.returncode:
         raise Failed(f"wrk failed: {(done.stderr or done.stdout).strip()}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Callable, Sequence
 
 from bench.contenders import TOKEN, Contender
-from bench.load import Failed, drive
+from bench.load import ORDERS, QUOTES, Failed, Load, drive
 
 TICK = 1.0 / os.sysconf("SC_CLK_TCK")
 ANSWER_TIMEOUT = 10.0
@@ -63,8 +63,8 @@ def shape(value: Any) -> Any:
 
 
 def check(contenders: Sequence[Contender]) -> None:
-    """All contenders give the same keys with values of the same kinds."""
-    shapes = {contender.name: shape(ask(contender)) for contender in contenders}
+    """All that tell quotes give the same keys with values of the same kinds."""
+    shapes = {contender.name: shape(ask(contender)) for contender in contenders if not contender.places}
     first, *others = shapes.items()
     for name, seen in others:
         if seen != first[1]:
@@ -77,9 +77,13 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) * TICK
 
 
+def _drive(contender: Contender, connections: int, seconds: float) -> Load:
+    return drive(contender.url, TOKEN, connections, seconds, ORDERS if contender.places else QUOTES)
+
+
 def _busy(contender: Contender, figures: Figures, seconds: float) -> None:
     before = {name: cpu_seconds(pid) for name, pid in contender.pids.items()}
-    load = drive(contender.url, TOKEN, MANY, seconds)
+    load = _drive(contender, MANY, seconds)
     figures.rates.append(load.rate)
     for name, pid in contender.pids.items():
         figures.cpu[name].append((cpu_seconds(pid) - before[name]) / load.requests * 1e6)
@@ -91,13 +95,13 @@ def run(
     """Each round measures every contender, in an order that turns, so that no one has always the quiet moment."""
     check(contenders)
     for contender in contenders:
-        drive(contender.url, TOKEN, MANY, 1.0)
+        _drive(contender, MANY, 1.0)
     figures = {contender.name: Figures() for contender in contenders}
     for number in range(rounds):
         turn = number % len(contenders)
         for contender in [*contenders[turn:], *contenders[:turn]]:
             _busy(contender, figures[contender.name], seconds)
-            figures[contender.name].p50s.append(drive(contender.url, TOKEN, ONE, seconds / 2).p50)
+            figures[contender.name].p50s.append(_drive(contender, ONE, seconds / 2).p50)
         tell(f"round {number + 1} of {rounds} done")
     check(contenders)
     return figures

@@ -24,7 +24,7 @@ from brokerbus import engine as engines
 from brokerbus import instance as instances
 from brokerbus import limits, model, process, redact, wire
 from brokerbus.broker import WRITES
-from brokerbus.errors import BusError, Unavailable, UnknownOutcome
+from brokerbus.errors import BusError, InternalError, Unavailable, UnknownOutcome
 from brokerbus.wire import Reply, Request
 
 log = logging.getLogger("brokerbus.child")
@@ -239,9 +239,19 @@ def main() -> None:
         while True:
             request = wire.decode_request(link.receive()[1])
             deadline = request.deadline or time.monotonic()
-            engine.submit(request, deadline, lambda reply: link.send("reply", wire.encode_any_reply(reply)))
+            engine.submit(request, deadline, lambda reply: link.send("reply", _sendable(reply)))
     except (EOFError, OSError):
         os._exit(0)
+
+
+def _sendable(reply: Reply) -> bytes:
+    """The body of a reply that the parent can read; a result nested too deep is a defect of the broker's."""
+    body = wire.encode_any_reply(reply)
+    try:
+        wire.decode_reply(body)
+    except wire.Unreadable as error:
+        return wire.encode_reply(Reply(reply.id, error=InternalError(f"the answer cannot travel: {error.message}")))
+    return body
 
 
 def _end(engine: engines.Engine) -> None:

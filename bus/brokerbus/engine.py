@@ -122,7 +122,7 @@ class Engine:
 
     @property
     def capabilities(self) -> Dict[str, Any]:
-        """Raises Unavailable until the broker's module is imported."""
+        """Raises Unavailable until the broker is made."""
         if self._capabilities is None:
             raise self._starting()
         return self._capabilities
@@ -213,7 +213,7 @@ class Engine:
         """Loads the broker, then tries until its session is open; the broker keeps it open itself."""
         try:
             kind = load_broker(self._entry)
-            self._capabilities = describe(kind, self._instance.broker)
+            capabilities = describe(kind, self._instance.broker)
             redact.hide(self._instance.settings.get(name) for name, setting in kind.settings.items() if setting.secret)
             broker = kind(self._instance.settings, self._context)
         except BusError as error:
@@ -229,7 +229,7 @@ class Engine:
             except JournalFromTheFuture as error:
                 self._context.fail(str(error))
                 return
-        self._broker = broker
+        self._broker, self._capabilities = broker, capabilities
         self._connect(broker)
 
     def _open_trading(self, broker: Broker) -> Trading:

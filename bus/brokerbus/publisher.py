@@ -123,6 +123,8 @@ class Publisher:
                 self._instance, item.kind, item.subject, self.epoch, seq, time.time_ns(), data, item.cursor
             )
             frames = wire.encode_push(push)
+            if len(frames[1]) > limits.MAX_BODY_BYTES:
+                raise ValueError(f"{len(frames[1])} bytes; the bus carries {limits.MAX_BODY_BYTES}")
         except Exception as error:  # whatever a broker pushes, this thread tells the status
             self.dropped += 1
             log.error("a %s push was not published: %s", item.kind, error)

@@ -140,7 +140,12 @@ def _setting(table: Table, key: str, setting: Setting) -> Any:
         table.refuse(key, "expected a port from 1 to 65535")
     if isinstance(value, list):
         return _plain(table.reading, table.name(key), value)
-    return str(table.reading.path(value)) if setting.path else value
+    if setting.path and value:
+        path = table.reading.path(value)
+        if not path.is_file():
+            table.refuse(key, f"no such file: {path}")
+        return str(path)
+    return value
 
 
 def _plain(reading: Reading, key: str, value: Any) -> Any:

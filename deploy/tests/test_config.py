@@ -171,6 +171,7 @@ def test_defaults(tmp_path: Path) -> None:
 def test_values_from_variables_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Any value may come from the environment or a file, and has the type that its key asks for."""
     (tmp_path / "token").write_text("tokenfromafile01\n")
+    (tmp_path / "key.pem").touch()
     for name, value in (("PORT", "8081"), ("OPEND", "11112"), ("FLAG", "true"), ("HOST", "0.0.0.0")):
         monkeypatch.setenv(f"BB_{name}", value)
     config = read(
