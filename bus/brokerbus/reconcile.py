@@ -61,6 +61,7 @@ class Reconciler:
         self._stopping = False
         self._behind = True
         self._listed_at, self._pruned_at = 0.0, -PRUNE_SECONDS
+        self._active_at = time.monotonic()
         self.unknown = 0
         self._thread = threading.Thread(target=self._run, name="reconcile", daemon=True)
 
@@ -206,7 +207,10 @@ class Reconciler:
     # -- what was missed ---------------------------------------------------------------------------
     def _follow_orders(self, now: float) -> None:
         """Reads the broker's lists: after every reconnect, and now and then while orders are open."""
-        due = limits.FOLLOW_OPEN_SECONDS if self._journal.has_open_orders() else limits.FOLLOW_IDLE_SECONDS
+        if self._journal.has_open_orders():
+            self._active_at = now
+        lively = now - self._active_at < limits.FOLLOW_IDLE_SECONDS / 2  # the last fill's push may have been lost
+        due = limits.FOLLOW_OPEN_SECONDS if lively else limits.FOLLOW_IDLE_SECONDS
         if "orders" not in self._can or not (self._behind or now - self._listed_at >= due):
             return
         self._listed_at, behind, self._behind = now, self._behind, False

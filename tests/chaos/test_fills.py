@@ -23,8 +23,8 @@ CHANGES = trials(40, 400)
 """Partial executions, or moves of the market that bring some."""
 
 PUSH_FAULTS = ("duplicate", "reorder", "lose", "delay")
-COMPLETE_SECONDS = 60.0
-"""Lists are read every 5 s while orders are open, and the vendor's limit allows five rounds in 30 s."""
+COMPLETE_SECONDS = 75.0
+"""Lists are read every 5 s while orders are open, and every 60 s when none is: an execution may be told that late."""
 
 Executions = dict[str, tuple[str, float]]
 """Order id and quantity by execution id."""
