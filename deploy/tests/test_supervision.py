@@ -23,7 +23,7 @@ def write(folder: Path, run_dir: str = "run") -> tuple[Layout, Prepared]:
     path = folder / "brokerbus.toml"
     path.write_text(
         f"[bus]\nrun_dir = '{run_dir}'\n[instances.{PAPER}]\nbroker = 'paper'\ntokens = ['{CANARY}']\n"
-        f"[instances.{FUTU}]\nbroker = 'futu'\nsettings = {{host = 'simulator', pk_path = '{CANARY}'}}\n"
+        f"[instances.{FUTU}]\nbroker = 'futu'\nsettings = {{host = 'simulator', acc_id = '{CANARY}'}}\n"
     )
     config = load(path)
     layout = Layout(config.bus.run_dir, config.bus.state_dir)

@@ -298,7 +298,7 @@ def test_halt_and_resume_everywhere(front: Front) -> None:
     halted = everywhere(front, "POST", "/v1/halt", b'{"reason": "a storm"}')
     assert (halted.status, halted.json) == (
         200,
-        [{"instance": ONE, "halted": True, "reason": "a storm", "error": None}],
+        [{"instance": ONE, "halted": True, "reason": "a storm"}],
     )
     resumed = everywhere(front, "POST", "/v1/resume")
     assert (resumed.status, resumed.json[0]["halted"]) == (200, False)

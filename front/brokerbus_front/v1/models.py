@@ -74,12 +74,11 @@ class Trading(msgspec.Struct, rename="camel"):
 
 
 class TradingOf(msgspec.Struct, rename="camel"):
-    """Whether trading is halted on one of several instances; ``error`` tells why that is not certain."""
+    """Whether trading is halted on one of several instances, and why."""
 
     instance: str
-    halted: bool | None = None
+    halted: bool
     reason: str | None = None
-    error: str | None = None
 
 
 class Capabilities(msgspec.Struct, rename="camel"):

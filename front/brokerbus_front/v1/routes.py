@@ -224,7 +224,7 @@ ROUTES = (
         questions.reason,
         list[models.TradingOf],
         "Allows trading again on every instance of this key.",
-        [{"instance": examples.STANDING["id"], "halted": False}],
+        [{"instance": examples.STANDING["id"], "halted": False, "reason": None}],
         body=members.REASON,
     ),
 )
