@@ -222,6 +222,7 @@ class BlockingClient:
         self._address = request_address(Path(run_dir), instance)
         self._context: zmq.Context[Any] = zmq.Context()
         self._socket: Optional[zmq.Socket[bytes]] = None
+        self._monitor: Optional[zmq.Socket[bytes]] = None
         self._ids = itertools.count(1)
 
     def __enter__(self) -> BlockingClient:
@@ -236,6 +237,8 @@ class BlockingClient:
         request_id = f"{os.getpid():x}-{next(self._ids)}"
         body = wire.encode_request(Request(request_id, method, dict(params or {}), deadline))
         sock = self._connected()
+        while self._monitor is not None and self._monitor.poll(0):
+            recv_monitor_message(self._monitor)  # of an earlier end
         # IMMEDIATE: the send waits for a worker to be there, and fails when none comes.
         if not sock.poll(int(_left(deadline) * 1000), zmq.POLLOUT):
             raise Unavailable("no worker serves this instance now", retry_after=1.0)
@@ -243,29 +246,46 @@ class BlockingClient:
         return self._await(sock, request_id, method, deadline).value()
 
     def close(self) -> None:
-        if self._socket is not None:
-            self._socket.close(0)
-            self._socket = None
+        self._drop()
         self._context.term()
+
+    def _drop(self) -> None:
+        """Closes the socket, so that no later call takes an answer of this one for its own."""
+        if self._socket is not None and self._monitor is not None:
+            self._socket.disable_monitor()
+            self._monitor.close(0)
+            self._socket.close(0)
+        self._socket = self._monitor = None
 
     def _connected(self) -> zmq.Socket[bytes]:
         if self._socket is None:
             self._socket = _dealer(self._context)
+            self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
             self._socket.connect(self._address)
         return self._socket
 
     def _await(self, sock: zmq.Socket[bytes], request_id: str, method: str, deadline: float) -> Reply:
-        while sock.poll(int((_left(deadline) + LATE_SECONDS) * 1000)):
-            try:
-                reply = wire.decode_reply(sock.recv_multipart()[-1])
-            except Unreadable:
-                continue
-            if reply.id == request_id:
-                return reply
-        # The answer may still come: a new socket makes sure that no later call takes it for its own.
-        sock.close(0)
-        self._socket = None
-        raise lost(method, "no answer before the deadline")
+        poller = zmq.Poller()
+        for one in (sock, self._monitor):
+            poller.register(one, zmq.POLLIN)
+        why = "no answer before the deadline"
+        while ready := dict(poller.poll(int((_left(deadline) + LATE_SECONDS) * 1000))):
+            if sock in ready:
+                reply = _reply_in(sock.recv_multipart()[-1])
+                if reply is not None and reply.id == request_id:
+                    return reply
+            else:
+                why = "the worker went away before it answered"
+                break
+        self._drop()
+        raise lost(method, why)
+
+
+def _reply_in(body: bytes) -> Optional[Reply]:
+    try:
+        return wire.decode_reply(body)
+    except Unreadable:
+        return None
 
 
 def _left(deadline: float) -> float:
