@@ -35,11 +35,14 @@ def _measured(options: argparse.Namespace) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         ours = [] if options.reference_only else [stack.enter_context(contenders.brokerbus())]
         quote = measure.ask(ours[0])["quote"] if ours else SAMPLE_QUOTE
-        ours += [contender.placing() for contender in ours]
-        all_of_them = ours + stack.enter_context(contenders.httptrading(quote))
-        figures = measure.run(all_of_them, options.rounds, options.seconds, _tell)
+        theirs = stack.enter_context(contenders.httptrading(quote))
+        quotes = measure.run([*ours, *theirs], options.rounds, options.seconds, _tell)
+        # Orders last: a worker that holds thousands of them follows their lists, which is no part of a quote.
+        orders = measure.run([one.placing() for one in ours], options.rounds, options.seconds, _tell)
+        names = [one.name for one in ours]
+        figures = {**{name: quotes[name] for name in names}, **orders, **quotes}
     seen = {name: found.as_json() for name, found in figures.items()}
-    versions = {name: text for contender in all_of_them for name, text in contender.versions.items()}
+    versions = {name: text for contender in (*ours, *theirs) for name, text in contender.versions.items()}
     result = {"contenders": seen, "versions": versions, "cpus": os.cpu_count(), "rounds": options.rounds}
     return {**result, **(_ratios(seen) if ours else {})}
 
